@@ -1,0 +1,17 @@
+# Script of ringroom_embed: writes OUT, a C table of FILES with their names below ROOT.
+set(text "/* Generated from ${ROOT}; do not edit. */\n#include \"ringroom/proto/assets.h\"\n")
+set(rows "")
+set(index 0)
+foreach(file IN LISTS FILES)
+    file(RELATIVE_PATH name ${ROOT} ${file})
+    file(READ ${file} hex HEX)
+    file(SHA256 ${file} sum)
+    string(SUBSTRING ${sum} 0 20 etag)
+    string(REGEX REPLACE "(..)" "0x\\1," bytes "${hex}")
+    string(APPEND text "static const uint8_t file_${index}[] = {${bytes}0};\n")
+    string(APPEND rows
+        "    {\"/${name}\", file_${index}, sizeof(file_${index}) - 1, \"\\\"${etag}\\\"\"},\n")
+    math(EXPR index "${index} + 1")
+endforeach()
+string(APPEND text "const struct asset assets[] = {\n${rows}};\nconst size_t assets_count = ${index};\n")
+file(WRITE ${OUT} "${text}")
