@@ -13,6 +13,8 @@
 void *mem_alloc(size_t bytes);
 /* The same, zeroed. */
 void *mem_zalloc(size_t bytes);
+/* The same, for types with alignas: `bytes` a multiple of `alignment`, a power of two. */
+void *mem_zalloc_aligned(size_t alignment, size_t bytes);
 /* As realloc(3): on failure NULL, and the old block is still the caller's. */
 void *mem_realloc(void *old, size_t bytes);
 /* Takes NULL. */

@@ -33,7 +33,7 @@ struct timer {
 struct wheel {
     uint64_t tick; /* all timers due up to this tick have fired */
     uint32_t count;
-    uint64_t occupied[WHEEL_LEVELS]; /* bit i: slot i of that level may be non-empty */
+    uint64_t occupied[WHEEL_LEVELS]; /* bit i: slot i of that level is not empty */
     struct list slots[WHEEL_LEVELS][WHEEL_SLOTS];
 };
 

@@ -1,0 +1,51 @@
+#include "ringroom/base/encode.h"
+
+static const char alphabet_standard[] =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+static const char alphabet_url[] =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+/* Without padding. Returns the bytes written. */
+static size_t encode_with(const char *alphabet, char *dst, const uint8_t *src, size_t len)
+{
+    char *out = dst;
+    uint32_t bits = 0; /* read, not yet written: the lowest bits_count */
+    unsigned bits_count = 0;
+
+    for (size_t i = 0; i < len; i++) {
+        bits = bits << 8 | src[i];
+        bits_count += 8;
+        for (; bits_count >= 6; bits_count -= 6)
+            *out++ = alphabet[bits >> (bits_count - 6) & 63];
+    }
+    if (bits_count > 0)
+        *out++ = alphabet[bits << (6 - bits_count) & 63];
+    return (size_t)(out - dst);
+}
+
+size_t encode_base64(char *dst, const void *src, size_t len)
+{
+    size_t n = encode_with(alphabet_standard, dst, src, len);
+
+    while (n % 4 != 0)
+        dst[n++] = '=';
+    return n;
+}
+
+size_t encode_base64url(char *dst, const void *src, size_t len)
+{
+    return encode_with(alphabet_url, dst, src, len);
+}
+
+size_t encode_u64(char *dst, uint64_t value)
+{
+    char digits[ENCODE_U64_MAX]; /* filled from the end */
+    size_t at = sizeof(digits);
+
+    do {
+        digits[--at] = (char)('0' + value % 10);
+        value /= 10;
+    } while (value > 0);
+    memcpy(dst, digits + at, sizeof(digits) - at);
+    return sizeof(digits) - at;
+}
