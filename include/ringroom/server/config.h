@@ -25,6 +25,7 @@ enum {
     CONFIG_RULES_MAX = 1024,   /* entries of `rooms` */
     CONFIG_ORIGINS_MAX = 256,  /* entries of `origins` */
     CONFIG_SHARDS_MAX = 256,
+    CONFIG_CONNECTIONS_AUTO_MAX = 1 << 20, /* what limits.connections = 0 comes to at most */
     CONFIG_FILES_RESERVED = 64, /* descriptors kept back for what is not a client's connection, … */
     CONFIG_FILES_PER_SHARD = 16 /* … and this many more for each shard */
 };

@@ -1,0 +1,262 @@
+/* cli.c - reads the command line. */
+#include "ringroom/server/cli.h"
+#include "ringroom/base/check.h"
+#include "ringroom/server/nearest.h"
+#include "ringroom/wire/tls.h"
+#include <errno.h>
+#include <string.h>
+
+enum command { COMMAND_NONE, COMMAND_SERVE, COMMAND_CHECK };
+enum wanted { WANTED_RUN, WANTED_HELP, WANTED_VERSION };
+
+/* The command line, taken apart. */
+struct request {
+    enum command command;
+    enum wanted wanted;
+    struct config_source source;
+    const char **sets; /* owned; what source.sets points to */
+};
+
+static const char *const command_names[] = {"serve", "check"};
+static const char *const option_names[] = {"--config", "--set", "--help", "--version"};
+
+#define OPTIONS_TEXT                                                                               \
+    "Options:\n"                                                                                   \
+    "  --config FILE    read the configuration from this JSON file\n"                              \
+    "  --set KEY=VALUE  set one key; VALUE is JSON, or else a string. May be repeated\n"           \
+    "  --help           print this\n"                                                              \
+    "  --version        print the version\n"                                                       \
+    "\n"                                                                                           \
+    "A key is taken from --set, else from the environment (limits.burst is\n"                      \
+    "RINGROOM_LIMITS__BURST), else from the file, else it has its default.\n"
+#define KEYS_TEXT "\nKeys and their defaults:\n"
+
+static void print_help(enum command command, FILE *out)
+{
+    switch (command) {
+    case COMMAND_NONE:
+        fputs("Ringroom: live, short-lived chat rooms over TLS WebSockets.\n\n"
+              "Usage: ringroom COMMAND [OPTION]...\n\n"
+              "Commands:\n"
+              "  serve   serve until told to stop (SIGTERM)\n"
+              "  check   check the configuration and print what would be in force\n"
+              "`ringroom COMMAND --help` tells more.\n\n" OPTIONS_TEXT KEYS_TEXT,
+              out);
+        break;
+    case COMMAND_SERVE:
+        fputs("Usage: ringroom serve [--config FILE] [--set KEY=VALUE]...\n\n"
+              "Serves until SIGTERM or SIGINT. Once it accepts connections it prints a line\n"
+              "`ready https://ADDRESS:PORT` for each listener. Logs go to standard "
+              "error.\n\n" OPTIONS_TEXT KEYS_TEXT,
+              out);
+        break;
+    case COMMAND_CHECK:
+        fputs("Usage: ringroom check [--config FILE] [--set KEY=VALUE]...\n\n"
+              "Checks the configuration as `serve` would, certificate included, and prints what\n"
+              "would be in force as a JSON file. Exit status 2, and a line that says what is\n"
+              "wrong, where it would be refused.\n\n" OPTIONS_TEXT KEYS_TEXT,
+              out);
+        break;
+    }
+    config_print_keys(out);
+}
+
+static const char *nearest_in(const char *wrong, const char *const *names, size_t count)
+{
+    struct nearest nearest = nearest_to(wrong);
+
+    for (size_t i = 0; i < count; i++)
+        nearest_offer(&nearest, names[i]);
+    return nearest.best;
+}
+
+static int wrong_option(const char *option, FILE *err)
+{
+    char name[NEAREST_NAME_MAX];
+
+    snprintf(name, sizeof(name), "%.*s", (int)strcspn(option, "="), option);
+    fprintf(err,
+            "ringroom: %s: no such option; the nearest is %s (allowed are --config FILE, --set "
+            "KEY=VALUE, --help, --version)\n",
+            option, nearest_in(name, option_names, array_len(option_names)));
+    return -EINVAL;
+}
+
+/* `--option VALUE` at *index, which moves on, or `--option=VALUE`. False: it is another option. */
+static bool option_value(const char *option, int argc, const char *const *argv, int *index,
+                         const char **ret_value)
+{
+    size_t len = strlen(option);
+    const char *word = argv[*index];
+
+    if (strncmp(word, option, len) != 0 || (word[len] != '=' && word[len] != '\0'))
+        return false;
+    if (word[len] == '=')
+        *ret_value = word + len + 1;
+    else
+        *ret_value = *index + 1 < argc ? argv[++*index] : NULL;
+    return true;
+}
+
+static int take_config(struct request *request, const char *file, FILE *err)
+{
+    if (!file || !*file) {
+        fputs("ringroom: --config: must be followed by a file name\n", err);
+        return -EINVAL;
+    }
+    if (request->source.file) {
+        fprintf(err, "ringroom: --config %s: may be given once only; %s is given already\n", file,
+                request->source.file);
+        return -EINVAL;
+    }
+    request->source.file = file;
+    return 0;
+}
+
+static int take_set(struct request *request, const char *set, FILE *err)
+{
+    if (!set) {
+        fputs("ringroom: --set: must be followed by KEY=VALUE, as --set limits.burst=100\n", err);
+        return -EINVAL;
+    }
+    request->sets[request->source.sets_count++] = set;
+    return 0;
+}
+
+static int take_command(struct request *request, const char *word, FILE *err)
+{
+    if (request->command != COMMAND_NONE) {
+        fprintf(err,
+                "ringroom: %s: not expected after `%s`; files and keys are given by --config "
+                "FILE and --set KEY=VALUE\n",
+                word, command_names[request->command - 1]);
+        return -EINVAL;
+    }
+    for (size_t i = 0; i < array_len(command_names); i++) {
+        if (strcmp(word, command_names[i]) == 0) {
+            request->command = (enum command)(i + 1);
+            return 0;
+        }
+    }
+    fprintf(err, "ringroom: %s: no such command; the nearest is %s (allowed are serve, check)\n",
+            word, nearest_in(word, command_names, array_len(command_names)));
+    return -EINVAL;
+}
+
+/* request->sets has room for argc of them. */
+static int parse(int argc, const char *const *argv, struct request *request, FILE *err)
+{
+    request->source.sets = request->sets;
+    for (int i = 1; i < argc; i++) {
+        const char *value;
+        int error = 0;
+
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
+            request->wanted = WANTED_HELP;
+        else if (strcmp(argv[i], "--version") == 0)
+            request->wanted = WANTED_VERSION;
+        else if (option_value("--config", argc, argv, &i, &value))
+            error = take_config(request, value, err);
+        else if (option_value("--set", argc, argv, &i, &value))
+            error = take_set(request, value, err);
+        else if (argv[i][0] == '-')
+            error = wrong_option(argv[i], err);
+        else
+            error = take_command(request, argv[i], err);
+        if (error < 0)
+            return error;
+    }
+    if (request->command == COMMAND_NONE && request->wanted == WANTED_RUN) {
+        fputs("ringroom: a command is needed: serve or check (`ringroom --help` tells more)\n",
+              err);
+        return -EINVAL;
+    }
+    return 0;
+}
+
+/* What is checked at all times; loading a config_deinit()able configuration where CLI_OK. */
+static int prepare(const struct config_source *source, const struct config_machine *machine,
+                   FILE *err, struct config *ret_config)
+{
+    char text[CONFIG_ERROR_BYTES];
+    int error = config_load(source, ret_config, text, sizeof(text));
+
+    if (error == 0 && (error = config_resolve(ret_config, machine, text, sizeof(text))) < 0)
+        config_deinit(ret_config);
+    if (error < 0)
+        fprintf(err, "ringroom: %s\n", text);
+    return error == 0 ? CLI_OK : error == -ENOMEM ? CLI_FAILED : CLI_WRONG;
+}
+
+static int written(FILE *out, FILE *err)
+{
+    if (fflush(out) == 0 && !ferror(out))
+        return CLI_OK;
+    fprintf(err, "ringroom: cannot write to standard output: %s\n", strerror(errno));
+    return CLI_FAILED;
+}
+
+/* Whether `serve` could use the certificate. */
+static int check_certificate(const struct config *config, FILE *err)
+{
+    struct tls_server *server;
+    char text[CONFIG_ERROR_BYTES];
+
+    if (!config->tls_cert)
+        return CLI_OK;
+    if (tls_server_new(config->tls_cert, config->tls_key, &server, text, sizeof(text)) < 0) {
+        fprintf(err, "ringroom: tls.cert: %s, tls.key: %s: %s\n", config->tls_cert, config->tls_key,
+                text);
+        return CLI_WRONG;
+    }
+    tls_server_free(server);
+    return CLI_OK;
+}
+
+static int check(const struct config *config, FILE *out, FILE *err)
+{
+    int status = check_certificate(config, err);
+
+    if (status == CLI_OK && config_print(config, out) == -ENOMEM) {
+        fputs("ringroom: out of memory while printing the configuration\n", err);
+        return CLI_FAILED;
+    }
+    return status == CLI_OK ? written(out, err) : status;
+}
+
+bool cli_run(int argc, const char *const *argv, const char *const *environment,
+             const struct config_machine *machine, FILE *out, FILE *err, struct config *ret_config,
+             int *ret_status)
+{
+    struct request request = {.source.environment = environment};
+    struct config config;
+    int status = CLI_WRONG;
+    bool serve = false;
+
+    request.sets = mem_alloc(((size_t)argc + 1) * sizeof(*request.sets));
+    if (!request.sets) {
+        fputs("ringroom: out of memory while reading the command line\n", err);
+        *ret_status = CLI_FAILED;
+        return false;
+    }
+    if (parse(argc, argv, &request, err) < 0) {
+        status = CLI_WRONG;
+    } else if (request.wanted == WANTED_HELP) {
+        print_help(request.command, out);
+        status = written(out, err);
+    } else if (request.wanted == WANTED_VERSION) {
+        fprintf(out, "ringroom %s\n", RINGROOM_VERSION);
+        status = written(out, err);
+    } else if ((status = prepare(&request.source, machine, err, &config)) == CLI_OK) {
+        serve = request.command == COMMAND_SERVE;
+        if (serve) {
+            *ret_config = config;
+        } else {
+            status = check(&config, out, err);
+            config_deinit(&config);
+        }
+    }
+    mem_free(request.sets);
+    *ret_status = status;
+    return serve;
+}

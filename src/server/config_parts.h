@@ -1,0 +1,59 @@
+/* config_parts.h - what the parts of config_load() share; nobody else includes it.
+ *
+ * config.c reads the sources, config_value.c turns one value into a field,
+ * config_check.c looks at fields together, config_keys.c has the table. */
+#pragma once
+
+#include "ringroom/server/config.h"
+#include <jansson.h>
+
+enum {
+    CONFIG_KEYS_MAX = 48,
+    CONFIG_NAME_MAX = 64, /* bytes of a key's name, with its NUL; longer than any known one */
+    CONFIG_ALLOWED_BYTES = 256
+};
+
+/* Where a value came from. */
+struct config_origin {
+    const char *kind; /* "the default", "the file ", "the environment variable ", "--set" */
+    const char *name; /* of the file or variable; borrowed from the source */
+    size_t name_len;
+};
+
+struct config_loader {
+    struct config config;
+    json_t *values[CONFIG_KEYS_MAX]; /* in force, owned; as config_keys is ordered */
+    struct config_origin origins[CONFIG_KEYS_MAX];
+
+    struct config_origin at; /* of the value being looked at */
+    const char *json_error;  /* it was taken for a string because of this; or NULL */
+
+    char *ret_error;
+    size_t error_bytes;
+};
+
+/* Write the error line. Control characters in it become '?'. Both return -EINVAL. */
+int config_fail(struct config_loader *loader, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+/* "NAME: VALUE (from ORIGIN): " and the rest. */
+int config_refuse(struct config_loader *loader, const char *name, const json_t *value,
+                  const char *format, ...) __attribute__((format(printf, 4, 5)));
+int config_out_of_memory(struct config_loader *loader); /* -ENOMEM */
+
+const struct config_key *config_key_find(const char *name);
+size_t config_key_index(const struct config_key *key);
+/* `name` is the front of some key's name: "limits". */
+bool config_is_group(const char *name);
+
+/* Stores `value` in the field of `key`. 0; -EINVAL, -ENOMEM with the error written. */
+int config_value_store(struct config_loader *loader, const struct config_key *key,
+                       const json_t *value);
+/* The field of `key` as JSON, NULL without memory. The caller owns it. */
+json_t *config_value_load(const struct config *config, const struct config_key *key);
+void config_rules_free(struct retention_rules *rules);
+
+/* What no single value tells: 0 or -EINVAL with the error written. */
+int config_check(struct config_loader *loader);
+
+/* "1.2.3.4:80" or "[::1]:80". */
+bool config_address_parse(const char *text, struct config_listener *ret_listener);
