@@ -58,9 +58,14 @@ enum http_result http_feed(struct http *http, struct slice in, size_t *ret_used)
 /* True from a request's first byte until http_next(): a time-out then is a 408. */
 bool http_under_way(const struct http *http);
 const struct http_request *http_request(const struct http *http);
-unsigned http_error_status(const struct http *http); /* 400, 413, 414, 431, 501, 505 */
+unsigned http_error_status(const struct http *http); /* 400, 413, 414, 431, 501, 505; 503: no memory */
 const char *http_error_text(const struct http *http);
-/* Forgets the request, ready for the next one of the same connection. */
+/* True once for a request that has "Expect: 100-continue" and whose head is good while its body has
+ * not come: send HTTP_CONTINUE. Ask after HTTP_MORE. */
+bool http_wants_continue(struct http *http);
+#define HTTP_CONTINUE "HTTP/1.1 100 Continue\r\n\r\n"
+/* Forgets the request, ready for the next one of the same connection. After HTTP_FAILED
+ * there is none: no effect. */
 void http_next(struct http *http);
 
 /* The value of the first header of that name (any case), or an empty slice with NULL data. */
@@ -74,10 +79,12 @@ int http_query(const struct http_request *request, const char *name, char *dst, 
 const char *http_reason(unsigned status);
 
 /* Begins an answer: status line, Date, Server. Then headers, then http_answer_end(). -ENOBUFS or
- * -ENOMEM where out is full. */
+ * -ENOMEM where out is full, which then is as it was before the call. */
 int http_answer_begin(struct buf *out, unsigned status, uint64_t wall_ms);
+/* -EINVAL where name or value would break out of its line. */
 int http_answer_header(struct buf *out, const char *name, const char *value);
-/* Content-Length, Connection, the blank line, and the body unless `head_only`. */
+/* Content-Length, Connection, the blank line, and the body unless `head_only`. 204 and 304 get
+ * neither length nor body; 1xx no Connection either (the caller of 101 writes its own). */
 int http_answer_end(struct buf *out, struct slice body, bool keep_alive, bool head_only);
 /* A whole answer with the JSON body {"error":{"code":…,"message":…}}; code and message are plain
  * ASCII without quotes. `extra` is one more header line ("Allow: GET\r\n") or NULL. */

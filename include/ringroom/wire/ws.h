@@ -62,6 +62,7 @@ struct ws {
     struct buf message;             /* what has come of a message in several pieces */
     struct utf8 utf8;
     uint8_t opcode;     /* of the message under way; 0 between messages */
+    uint8_t fault;      /* after WS_FAILED or WS_NOMEM: which, for ws_error() */
     uint16_t code;      /* after WS_FAILED: the close code to send */
     uint32_t fragments; /* of the message under way */
 };
@@ -82,7 +83,9 @@ struct ws_event {
 
 void ws_init(struct ws *ws, struct ws_pool *pool, const struct ws_limits *limits);
 void ws_deinit(struct ws *ws);
-/* Takes bytes from the front of *in (moved past them) up to the next event. */
+/* Takes bytes from the front of *in (moved past them) up to the next event, and none beyond it. Call
+ * until WS_MORE: only then is what the last event lay in given back. After WS_FAILED or WS_NOMEM
+ * nothing more is taken. What follows a close frame is for the caller to drop. */
 enum ws_result ws_next(struct ws *ws, struct slice *in, struct ws_event *ret_event);
 /* A few plain words on what was wrong, for a close reason (at most 123 bytes). */
 const char *ws_error(const struct ws *ws);
