@@ -2,7 +2,9 @@
 
 #include "ringroom/base/clock.h"
 #include "ringroom/base/utf8.h"
+#include <assert.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,11 +12,13 @@
 #include <unistd.h>
 
 enum {
-    MESSAGE_MAX = 1024, /* bytes; what is longer is cut */
-    ESCAPE_MAX = 6,     /* one byte becomes at most \u00xx */
-    FRAME_MAX = 96,     /* time stamp, level, keys, quotes, newline */
+    MESSAGE_MAX = 640, /* bytes; what is longer is cut */
+    ESCAPE_MAX = 6,    /* one byte becomes at most \u00xx */
+    FRAME_MAX = 96,    /* time stamp, level, keys, quotes, newline */
     LINE_MAX_BYTES = MESSAGE_MAX * ESCAPE_MAX + FRAME_MAX,
 };
+/* What one write(2) may be to a pipe without being torn by another's. */
+static_assert(LINE_MAX_BYTES <= PIPE_BUF, "lines of several threads never mix");
 
 /* Written by logger_init() before any thread starts, only read from then on. */
 static struct {

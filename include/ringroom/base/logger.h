@@ -3,7 +3,9 @@
  * Only `shard` and `server` log, and each event once. One line an event, as
  * text or as JSON. Room names, user names and messages are never logged.
  *
- * Threads any; one write(2) a line, so lines never mix. */
+ * Threads any; one write(2) a line, never longer than a pipe takes whole, so
+ *         lines never mix.
+ * Bound   a message of more than 639 bytes is cut. */
 #pragma once
 
 #include <stdbool.h>

@@ -18,7 +18,7 @@ enum {
     WHEEL_TICK_MS = 16,
     WHEEL_BITS = 6,
     WHEEL_SLOTS = 1 << WHEEL_BITS,
-    WHEEL_LEVELS = 5, /* 64^5 ticks of 16 ms: about 198 days */
+    WHEEL_LEVELS = 5, /* reaches 63 * 64^4 ticks of 16 ms at least: about 195 days */
 };
 
 struct timer;
