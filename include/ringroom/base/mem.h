@@ -28,5 +28,5 @@ void mem_wipe(void *block, size_t bytes);
 void mem_fail_after(long n);
 
 #define container_of(pointer, type, member)                                                        \
-    ((type *)(void *)((char *)(pointer) - offsetof(type, member)))
+    ((type *)((uintptr_t)(pointer)-offsetof(type, member)))
 #define array_len(array) (sizeof(array) / sizeof((array)[0]))

@@ -1,0 +1,29 @@
+/* directory.h - the rooms that one shard owns.
+ *
+ * Threads   the owning shard only. */
+#pragma once
+
+#include "ringroom/room/room.h"
+
+/* Called when a room's presence count is due to its members (crowded rooms, once a second). */
+typedef void directory_count_fn(void *user, struct room *room, uint64_t now_ms);
+
+struct directory {
+    struct table rooms; /* struct room, by name */
+    struct wheel *wheel;
+    struct log_env env;
+    const struct retention_rules *rules;
+    uint64_t delivery_window;
+    directory_count_fn *count_due;
+    void *user;
+    uint64_t now_ms; /* of the turn: for sweeps that run between turns' clocks */
+};
+
+void directory_init(struct directory *directory, struct wheel *wheel, const struct log_env *env,
+                    const struct retention_rules *rules, uint64_t delivery_window);
+/* No shard may read any room any more. */
+void directory_deinit(struct directory *directory);
+
+struct room *directory_find(const struct directory *directory, struct slice name);
+/* Finds or creates; NULL where memory has run out. */
+struct room *directory_open(struct directory *directory, struct slice name);

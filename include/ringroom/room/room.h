@@ -1,0 +1,163 @@
+/* room.h - one room as its owner shard sees it: who is in it, what was said, what is kept.
+ *
+ * Threads   the owner shard only, but for what other shards read while they have
+ *           a seat here: name, epoch, log and notices (log_read and the like).
+ * Ownership the directory owns rooms. A seat belongs to the shard that sits in
+ *           it; it is lent to the room from its first session to its last.
+ * Life      from the first join or message until the last session has left and
+ *           the last message has expired: room_settle() frees it then. */
+#pragma once
+
+#include "ringroom/base/list.h"
+#include "ringroom/base/table.h"
+#include "ringroom/base/wheel.h"
+#include "ringroom/room/log.h"
+
+enum {
+    ROOM_NAME_MAX = 128, /* bytes */
+    ROOM_USER_NAME_MAX = 128,
+    ROOM_UID_MAX = 128,
+    ROOM_CID_MAX = 64,
+    ROOM_EPOCH_BYTES = 12, /* base64url of 72 random bits */
+
+    /* Presence and typing: a log of their own, short-lived, never history. */
+    ROOM_NOTICE_TTL_MS = 10000,
+    ROOM_NOTICE_BYTES_MAX = 65536,
+};
+
+/* One shard's place in a room: it has members there and wants to hear when the room advances. */
+struct room_seat {
+    struct list link;   /* owner: in room->seats while sessions > 0 */
+    uint32_t sessions;  /* owner */
+    uint16_t shard;
+    /* True from the moment the owner has sent word that the room has advanced until the shard
+     * begins to look. Set by the owner, cleared by the shard. */
+    _Atomic bool told;
+};
+
+/* Someone who is in the room, with one connection or several. */
+struct room_user {
+    struct table_link link;
+    uint32_t sessions;
+    uint8_t uid_len, name_len;
+    char text[]; /* uid, then name */
+};
+
+struct directory;
+
+struct room {
+    struct table_link link; /* in the directory, by name */
+    struct directory *directory;
+    struct log log;
+    struct log *notices; /* allocated with the first session, freed with the last */
+    struct timer sweep;  /* set while something in here will expire, or a count is due */
+    struct list seats;
+    struct table users;
+    struct table cids;               /* struct room_cid; remembered as long as its message is kept */
+    struct room_cid *cids_first, **cids_end; /* oldest first */
+    uint32_t sessions;               /* connections in the room */
+    struct retention retention;
+    uint64_t last_ts_ms;             /* Unix time of the newest message: never goes back */
+    uint64_t counted_ms;             /* when the last count-only presence notice was sent */
+    bool count_due;                  /* presence changed since */
+    char epoch[ROOM_EPOCH_BYTES];
+    uint8_t name_len;
+    char name[];
+};
+
+static inline struct slice room_name(const struct room *room)
+{
+    return slice_make(room->name, room->name_len);
+}
+static inline struct slice room_epoch(const struct room *room)
+{
+    return slice_make(room->epoch, ROOM_EPOCH_BYTES);
+}
+static inline struct slice room_user_uid(const struct room_user *user)
+{
+    return slice_make(user->text, user->uid_len);
+}
+static inline struct slice room_user_name(const struct room_user *user)
+{
+    return slice_make(user->text + user->uid_len, user->name_len);
+}
+/* 1 to ROOM_NAME_MAX bytes of UTF-8 without control characters. */
+bool room_name_valid(struct slice name);
+
+/* Members: a user with several sessions is one member. */
+static inline uint32_t room_members(const struct room *room)
+{
+    return room->users.count;
+}
+
+/* One more session of `uid` on that seat. 0 and *ret_came (its first session), or -ENOMEM with
+ * nothing changed. The name given last is the user's. */
+int room_join(struct room *room, struct room_seat *seat, struct slice uid, struct slice name,
+              bool *ret_came);
+/* One session less. True where it was the user's last one. The room stands even if nothing holds
+ * it any more: call room_settle() when done with it. */
+bool room_leave(struct room *room, struct room_seat *seat, struct slice uid);
+/* 0, -ENOMEM, -ENOENT. */
+int room_rename(struct room *room, struct slice uid, struct slice name);
+struct room_user *room_find_user(const struct room *room, struct slice uid);
+
+/* From where a session reads. */
+struct room_position {
+    uint64_t cursor;  /* where its cursor starts */
+    uint64_t first;   /* the oldest number it will get; seq + 1 where none */
+    uint64_t seq;     /* the newest number */
+    bool recovered;
+};
+
+struct room_wish {
+    bool has_since, has_history;
+    struct slice since_epoch;
+    uint64_t since_seq;
+    uint64_t history; /* newest N */
+};
+
+/* 0, or -EINVAL where `since` lies beyond the newest message. */
+int room_position(const struct room *room, const struct room_wish *wish, uint64_t now_ms,
+                  struct room_position *ret_position);
+
+/* Seconds until everything in the room has expired, rounded up; 0 where it is empty. */
+uint64_t room_expires_in_s(const struct room *room, uint64_t now_ms);
+
+/* The sender's own mark of a message, so that a retry is not stored twice. */
+struct room_cid {
+    struct table_link link;
+    struct room_cid *next;
+    uint64_t check; /* a second, independent hash: 128 bits identify uid and cid */
+    uint64_t seq, ts_ms;
+};
+
+/* The kept message that this user marked so, or NULL. */
+const struct room_cid *room_find_cid(struct room *room, struct slice uid, struct slice cid,
+                                     uint64_t now_ms);
+
+/* Forgets the marks of messages below that number. */
+void room_forget_cids(struct room *room, uint64_t below_seq);
+
+/* A message on its way into the log. */
+struct room_message {
+    struct log_slot slot; /* number = seq */
+    uint64_t ts_ms;       /* Unix time, never below the one before */
+    struct room_cid *mark;
+};
+
+/* Room for `bytes` wire bytes; `cid` may be empty. Errors as log_prepare(). Either commit or cancel
+ * follows. */
+int room_prepare(struct room *room, struct slice uid, struct slice cid, size_t bytes,
+                 uint64_t now_ms, uint64_t wall_ms, struct room_message *ret_message);
+void room_commit(struct room *room, struct room_message *message, size_t bytes, uint64_t now_ms);
+void room_cancel(struct room *room, struct room_message *message);
+
+/* A passing event for the members of the moment. Starts with the 8 bytes of `except`: the session
+ * it is not for (0: for all), then `bytes` wire bytes. False where it had to be dropped. */
+enum { ROOM_NOTICE_HEAD = 8 };
+bool room_notify(struct room *room, uint64_t except, struct slice wire, uint64_t now_ms);
+
+/* Sets the sweep for the next expiry. After every append. */
+void room_schedule(struct room *room);
+/* Frees the room where nobody is in it and nothing is kept. True where it is gone. */
+bool room_settle(struct room *room);

@@ -1,0 +1,163 @@
+/* json_text.c - writing JSON, and walking over JSON that a parser has found valid. */
+#include "ringroom/proto/json_text.h"
+#include "ringroom/base/encode.h"
+
+static const char hex[] = "0123456789abcdef";
+
+/* The escape of a byte that may not stand in a string as it is; its length. */
+static size_t escape(uint8_t c, char dst[6])
+{
+    static const char short_names[] = "\b\f\n\r\t\"\\";
+    static const char short_letters[] = "bfnrt\"\\";
+    const char *at = c ? strchr(short_names, c) : NULL;
+
+    dst[0] = '\\';
+    if (at) {
+        dst[1] = short_letters[at - short_names];
+        return 2;
+    }
+    memcpy(dst + 1, "u00", 3);
+    dst[4] = hex[c >> 4];
+    dst[5] = hex[c & 15];
+    return 6;
+}
+
+static bool stands_as_it_is(uint8_t c)
+{
+    return c >= 0x20 && c != '"' && c != '\\';
+}
+
+int json_put_string(struct buf *out, struct slice text)
+{
+    char escaped[6];
+    int error = buf_append(out, "\"", 1);
+
+    while (!error && text.len) {
+        size_t run = 0;
+        while (run < text.len && stands_as_it_is(text.data[run]))
+            run++;
+        if (run)
+            error = buf_append(out, text.data, run);
+        text = slice_from(text, run);
+        if (!error && text.len) {
+            error = buf_append(out, escaped, escape(text.data[0], escaped));
+            text = slice_from(text, 1);
+        }
+    }
+    return error ? error : buf_append(out, "\"", 1);
+}
+
+int json_put_u64(struct buf *out, uint64_t value)
+{
+    char digits[ENCODE_U64_MAX];
+
+    return buf_append(out, digits, encode_u64(digits, value));
+}
+
+/* Walking: `text` is valid JSON, so every loop ends at a delimiter. */
+
+static bool is_blank(uint8_t c)
+{
+    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
+static size_t skip_blanks(struct slice text, size_t at)
+{
+    while (at < text.len && is_blank(text.data[at]))
+        at++;
+    return at;
+}
+
+/* From the opening quote to behind the closing one. */
+static size_t skip_string(struct slice text, size_t at)
+{
+    for (at++; at < text.len && text.data[at] != '"'; at++)
+        if (text.data[at] == '\\')
+            at++;
+    return at + 1;
+}
+
+static size_t skip_value(struct slice text, size_t at)
+{
+    size_t depth = 0;
+
+    while (at < text.len) {
+        uint8_t c = text.data[at];
+        if (c == '"') {
+            at = skip_string(text, at);
+            if (!depth)
+                return at;
+            continue;
+        }
+        if (c == '{' || c == '[')
+            depth++;
+        else if (depth && (c == '}' || c == ']')) {
+            if (--depth == 0)
+                return at + 1;
+        } else if (!depth && (c == ',' || c == '}' || c == ']' || is_blank(c)))
+            return at;
+        at++;
+    }
+    return at;
+}
+
+struct slice json_raw_member(struct slice text, const char *key)
+{
+    size_t at = skip_blanks(text, 0) + 1; /* behind '{' */
+
+    for (;;) {
+        at = skip_blanks(text, at);
+        if (at >= text.len || text.data[at] != '"')
+            return (struct slice){0};
+        size_t key_end = skip_string(text, at);
+        struct slice name = slice_make(text.data + at + 1, key_end - at - 2);
+        at = skip_blanks(text, skip_blanks(text, key_end) + 1); /* behind ':' */
+        size_t end = skip_value(text, at);
+        if (end > text.len)
+            return (struct slice){0};
+        if (slice_is(name, key))
+            return slice_make(text.data + at, end - at);
+        at = skip_blanks(text, end) + 1; /* behind ',' or '}' */
+    }
+}
+
+static bool is_digit(uint8_t c)
+{
+    return c >= '0' && c <= '9';
+}
+
+/* True where the digits at `at` are an exponent's. */
+static bool in_exponent(struct slice text, size_t at)
+{
+    if (at && (text.data[at - 1] == '+' || text.data[at - 1] == '-'))
+        at--;
+    return at && (text.data[at - 1] == 'e' || text.data[at - 1] == 'E');
+}
+
+int json_tame_numbers(struct buf *out, struct slice text)
+{
+    int error = 0;
+
+    for (size_t at = 0, end; at < text.len && !error; at = end) {
+        end = at + 1;
+        if (text.data[at] == '"') {
+            end = skip_string(text, at);
+            if (end > text.len)
+                end = text.len;
+        } else if (is_digit(text.data[at])) {
+            while (end < text.len && is_digit(text.data[end]))
+                end++;
+            /* A leading zero stays: it may be what makes the number invalid. */
+            size_t most = in_exponent(text, at) ? 1 : 15;
+            if (end - at > most) {
+                uint8_t first = text.data[at] == '0' && most == 1 ? '1' : text.data[at];
+                error = buf_append(out, &first, 1);
+                if (!error && first == '0')
+                    error = buf_append(out, "0", 1);
+                continue;
+            }
+        }
+        error = buf_append(out, text.data + at, end - at);
+    }
+    return error;
+}

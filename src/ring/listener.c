@@ -1,0 +1,115 @@
+/* listener.c - listening sockets and their accept request. */
+#include "ringroom/ring/listener.h"
+#include "ring_core.h"
+#include "ringroom/base/mem.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <unistd.h>
+
+enum { BACKLOG = 4096 };
+
+static socklen_t address_bytes(const struct address *address)
+{
+    return address->any.sa_family == AF_INET6 ? sizeof(address->v6) : sizeof(address->v4);
+}
+
+void address_format(const struct address *address, char dst[ADDRESS_TEXT_MAX])
+{
+    char host[INET6_ADDRSTRLEN] = "?";
+
+    if (address->any.sa_family == AF_INET6) {
+        inet_ntop(AF_INET6, &address->v6.sin6_addr, host, sizeof(host));
+        snprintf(dst, ADDRESS_TEXT_MAX, "[%s]:%u", host, ntohs(address->v6.sin6_port));
+    } else {
+        inet_ntop(AF_INET, &address->v4.sin_addr, host, sizeof(host));
+        snprintf(dst, ADDRESS_TEXT_MAX, "%s:%u", host, ntohs(address->v4.sin_port));
+    }
+}
+
+static int set_options(int fd, bool shared, bool v6)
+{
+    int one = 1;
+
+    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) != 0 ||
+        (shared && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one)) != 0) ||
+        (v6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one)) != 0))
+        return -errno;
+    /* Accepted sockets inherit it: what is sent in one go leaves at once. */
+    return setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)) == 0 ? 0 : -errno;
+}
+
+int listener_bind(struct address *address, bool shared)
+{
+    bool v6 = address->any.sa_family == AF_INET6;
+    socklen_t len = address_bytes(address);
+    int fd = socket(address->any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    if (fd < 0)
+        return -errno;
+    int error = set_options(fd, shared, v6);
+    if (!error && (bind(fd, &address->any, len) != 0 || listen(fd, BACKLOG) != 0 ||
+                   getsockname(fd, &address->any, &len) != 0))
+        error = -errno;
+    if (error) {
+        close(fd);
+        return error;
+    }
+    return fd;
+}
+
+static void accept_next(struct listener *listener)
+{
+    struct io_uring_sqe *sqe = ring_sqe(listener->ring);
+
+    io_uring_prep_multishot_accept(sqe, listener->fd, NULL, NULL, SOCK_CLOEXEC);
+    ring_bind(sqe, &listener->accept);
+    listener->accepting = true;
+}
+
+static void accept_done(struct ring_op *op, int res, uint32_t flags)
+{
+    struct listener *listener = container_of(op, struct listener, accept);
+
+    if (!(flags & IORING_CQE_F_MORE))
+        listener->accepting = false;
+    if (res >= 0) {
+        if (listener->closing)
+            close(res);
+        else
+            listener->on_accept(listener, res);
+    }
+    if (listener->accepting || listener->closing)
+        return;
+    if (res == -EMFILE || res == -ENFILE || res == -ENOMEM || res == -ENOBUFS)
+        listener->starved = true;
+    else
+        accept_next(listener);
+}
+
+void listener_start(struct listener *listener, struct ring *ring, int fd, listener_fn *on_accept)
+{
+    *listener = (struct listener){
+        .ring = ring, .accept.done = accept_done, .on_accept = on_accept, .fd = fd};
+    accept_next(listener);
+}
+
+void listener_resume(struct listener *listener)
+{
+    if (!listener->starved || listener->closing)
+        return;
+    listener->starved = false;
+    accept_next(listener);
+}
+
+void listener_stop(struct listener *listener)
+{
+    if (listener->closing)
+        return;
+    listener->closing = true;
+    if (listener->accepting)
+        ring_cancel(listener->ring, &listener->accept);
+    close(listener->fd);
+}

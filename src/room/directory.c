@@ -1,0 +1,144 @@
+/* directory.c - rooms by name, and the birth and death of a room. */
+#include "ringroom/room/directory.h"
+#include "ringroom/base/check.h"
+#include "ringroom/base/encode.h"
+#include "ringroom/base/hash.h"
+#include "ringroom/base/random.h"
+
+#include <stdatomic.h>
+
+enum { COUNT_EVERY_MS = 1000 };
+
+void directory_init(struct directory *directory, struct wheel *wheel, const struct log_env *env,
+                    const struct retention_rules *rules, uint64_t delivery_window)
+{
+    *directory = (struct directory){
+        .wheel = wheel, .env = *env, .rules = rules, .delivery_window = delivery_window};
+    table_init(&directory->rooms);
+}
+
+static bool name_matches(const struct table_link *link, const void *key)
+{
+    const struct room *room = container_of(link, struct room, link);
+
+    return slice_equal(room_name(room), *(const struct slice *)key);
+}
+
+struct room *directory_find(const struct directory *directory, struct slice name)
+{
+    struct table_link *link =
+        table_find(&directory->rooms, hash_bytes(name), name_matches, &name);
+
+    return link ? container_of(link, struct room, link) : NULL;
+}
+
+static void sweep(struct timer *timer, uint64_t now_ms)
+{
+    struct room *room = container_of(timer, struct room, sweep);
+    struct directory *directory = room->directory;
+
+    log_expire(&room->log, now_ms);
+    if (room->notices)
+        log_expire(room->notices, now_ms);
+    room_forget_cids(room, log_first(&room->log, now_ms));
+    if (room->count_due && now_ms >= room->counted_ms + COUNT_EVERY_MS && directory->count_due)
+        directory->count_due(directory->user, room, now_ms);
+    if (!room_settle(room))
+        room_schedule(room);
+}
+
+void room_schedule(struct room *room)
+{
+    uint64_t due = log_expiry_ms(&room->log);
+
+    if (room->notices && log_expiry_ms(room->notices) < due)
+        due = log_expiry_ms(room->notices);
+    if (room->count_due && room->counted_ms + COUNT_EVERY_MS < due)
+        due = room->counted_ms + COUNT_EVERY_MS;
+    if (due == UINT64_MAX)
+        wheel_cancel(room->directory->wheel, &room->sweep);
+    else
+        wheel_set(room->directory->wheel, &room->sweep, due);
+}
+
+static void new_epoch(char epoch[ROOM_EPOCH_BYTES])
+{
+    uint8_t bits[ROOM_EPOCH_BYTES / 4 * 3];
+
+    random_bytes(bits, sizeof(bits));
+    encode_base64url(epoch, bits, sizeof(bits));
+}
+
+struct room *directory_open(struct directory *directory, struct slice name)
+{
+    struct room *room = directory_find(directory, name);
+
+    if (room)
+        return room;
+    CHECK(name.len > 0 && name.len <= ROOM_NAME_MAX);
+    room = mem_zalloc(sizeof(*room) + name.len);
+    if (!room)
+        return NULL;
+    room->directory = directory;
+    room->retention = retention_for(directory->rules, name);
+    struct log_limits limits = {.ttl_ms = (uint64_t)room->retention.ttl_s * 1000,
+                                .ttl_from = room->retention.ttl_from,
+                                .messages_max = room->retention.max_messages,
+                                .bytes_max = room->retention.max_bytes,
+                                .window_bytes = directory->delivery_window};
+    log_init(&room->log, &directory->env, &limits);
+    timer_init(&room->sweep, sweep);
+    list_init(&room->seats);
+    table_init(&room->users);
+    table_init(&room->cids);
+    room->cids_end = &room->cids_first;
+    new_epoch(room->epoch);
+    room->name_len = (uint8_t)name.len;
+    memcpy(room->name, name.data, name.len);
+    table_insert(&directory->rooms, &room->link, hash_bytes(name));
+    return room;
+}
+
+static void free_users(struct room *room)
+{
+    struct table_link *link;
+
+    while ((link = table_next(&room->users, NULL))) {
+        table_remove(&room->users, link);
+        mem_free(container_of(link, struct room_user, link));
+    }
+    table_deinit(&room->users);
+}
+
+static void room_free(struct room *room)
+{
+    table_remove(&room->directory->rooms, &room->link);
+    wheel_cancel(room->directory->wheel, &room->sweep);
+    if (room->notices) {
+        log_deinit(room->notices);
+        mem_free(room->notices);
+    }
+    log_deinit(&room->log);
+    room_forget_cids(room, UINT64_MAX);
+    table_deinit(&room->cids);
+    free_users(room);
+    mem_wipe(room->name, room->name_len);
+    mem_free(room);
+}
+
+bool room_settle(struct room *room)
+{
+    if (room->sessions || !log_is_empty(&room->log))
+        return false;
+    room_free(room);
+    return true;
+}
+
+void directory_deinit(struct directory *directory)
+{
+    struct table_link *link;
+
+    while ((link = table_next(&directory->rooms, NULL)))
+        room_free(container_of(link, struct room, link));
+    table_deinit(&directory->rooms);
+}

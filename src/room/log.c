@@ -1,0 +1,395 @@
+/* log.c - the append log: segments, publication, limits, expiry. log_read.c is the readers' half. */
+#include "ringroom/room/log.h"
+#include "log_segment.h"
+#include "ringroom/base/check.h"
+
+#include <errno.h>
+
+static uint64_t relaxed(const _Atomic uint64_t *word)
+{
+    return atomic_load_explicit(word, memory_order_relaxed);
+}
+
+static struct log_segment *next_of(const struct log_segment *segment)
+{
+    return atomic_load_explicit(&segment->next, memory_order_relaxed);
+}
+
+static struct log_segment *head_of(const struct log *log)
+{
+    return atomic_load_explicit(&log->head, memory_order_relaxed);
+}
+
+static uint64_t saturating_add(uint64_t a, uint64_t b)
+{
+    return a > UINT64_MAX - b ? UINT64_MAX : a + b;
+}
+
+/* Segments */
+
+static size_t segment_footprint(const struct log_segment *segment)
+{
+    return sizeof(*segment) + segment->size;
+}
+
+static struct log_segment *segment_new(struct log_env *env, size_t size)
+{
+    struct log_segment *segment = mem_alloc(sizeof(*segment) + size);
+
+    if (!segment)
+        return NULL;
+    *segment = (struct log_segment){.env = env, .size = (uint32_t)size};
+    atomic_fetch_add_explicit(env->bytes_used, segment_footprint(segment), memory_order_relaxed);
+    return segment;
+}
+
+/* No reader is inside any more: called by the bin, or for a segment that was never linked. */
+static void segment_free(struct log_segment *segment)
+{
+    atomic_fetch_sub_explicit(segment->env->bytes_used, segment_footprint(segment),
+                              memory_order_relaxed);
+    mem_wipe(segment->data, segment->size);
+    mem_free(segment);
+}
+
+static void segment_retired(struct epoch_item *item)
+{
+    segment_free(container_of(item, struct log_segment, retired));
+}
+
+static void segment_prefix_dead(struct epoch_item *item)
+{
+    struct log_segment *segment = container_of(item, struct log_segment, wiping);
+
+    mem_wipe(segment->data + segment->wiped, segment->wipe_to - segment->wiped);
+    segment->wiped = segment->wipe_to;
+    segment->wipe_pending = false;
+    if (segment->wipe_goal > segment->wiped)
+        segment_wipe_prefix(segment, segment->wipe_goal);
+}
+
+/* Wipes data[0, goal) as soon as no reader can be inside. The bin is first in, first out, so a
+ * segment that is retired later is not freed before this has run. */
+void segment_wipe_prefix(struct log_segment *segment, uint32_t goal)
+{
+    if (goal > segment->wipe_goal)
+        segment->wipe_goal = goal;
+    if (segment->wipe_pending || segment->wipe_goal == segment->wiped)
+        return;
+    segment->wipe_pending = true;
+    segment->wipe_to = segment->wipe_goal;
+    epoch_retire(segment->env->bin, &segment->wiping, segment_prefix_dead);
+}
+
+/* Places: the owner's way through the chain. */
+
+/* Moves to the entry after the place's own. */
+static void place_advance(const struct log *log, struct log_place *place)
+{
+    struct log_segment *next = next_of(place->segment);
+
+    place->number++;
+    if (next && next->first <= place->number)
+        place->segment = next;
+    DCHECK(place->number <= relaxed(&log->end));
+}
+
+static const struct log_entry *place_entry(const struct log_place *place)
+{
+    return segment_entry(place->segment, (uint32_t)(place->number - place->segment->first));
+}
+
+static uint32_t place_entry_bytes(const struct log_place *place)
+{
+    return segment_entry_bytes(place->segment,
+                               (uint32_t)(place->number - place->segment->first));
+}
+
+/* A log that has become empty: every place is at the end, in no segment. */
+static void places_reset(struct log *log)
+{
+    struct log_place end = {.number = relaxed(&log->end)};
+
+    log->kept_at = log->held_at = log->unwiped_at = end;
+    log->kept_bytes = log->window_bytes = 0;
+}
+
+/* Life */
+
+static void set_limits(struct log *log, const struct log_limits *limits)
+{
+    log->limits = *limits;
+    atomic_store_explicit(&log->entry_ttl_ms,
+                          limits->ttl_from == TTL_FROM_MESSAGE ? limits->ttl_ms : 0,
+                          memory_order_relaxed);
+}
+
+void log_init(struct log *log, struct log_env *env, const struct log_limits *limits)
+{
+    *log = (struct log){.env = env};
+    atomic_init(&log->end, 1);
+    atomic_init(&log->held, 1);
+    atomic_init(&log->kept, 1);
+    atomic_init(&log->dead_ms, UINT64_MAX);
+    set_limits(log, limits);
+    places_reset(log);
+}
+
+void log_deinit(struct log *log)
+{
+    log_clear(log);
+    if (log->spare)
+        segment_free(log->spare);
+    log->spare = NULL;
+}
+
+/* Dropping */
+
+/* Unlinks the segments that lie wholly below `held`. The places below it have been moved. */
+static void unlink_dead(struct log *log)
+{
+    uint64_t held = relaxed(&log->held);
+    struct log_segment *segment = head_of(log);
+
+    while (segment) {
+        struct log_segment *next = next_of(segment);
+        uint64_t segment_end = next ? next->first : relaxed(&log->end);
+        if (segment_end > held)
+            break;
+        /* Release: a reader that finds the new head must see what it holds. */
+        atomic_store_explicit(&log->head, next, memory_order_release);
+        if (log->unwiped_at.segment == segment)
+            log->unwiped_at = (struct log_place){.number = segment_end, .segment = next};
+        epoch_retire(log->env->bin, &segment->retired, segment_retired);
+        segment = next;
+    }
+    if (!segment) {
+        log->tail = NULL;
+        places_reset(log);
+    }
+}
+
+static void publish_bounds(struct log *log)
+{
+    atomic_store_explicit(&log->kept, log->kept_at.number, memory_order_release);
+    atomic_store_explicit(&log->held, log->held_at.number, memory_order_release);
+}
+
+static void drop_one_from_history(struct log *log)
+{
+    uint32_t bytes = place_entry_bytes(&log->kept_at);
+
+    log->kept_bytes -= bytes;
+    log->window_bytes += bytes;
+    place_advance(log, &log->kept_at);
+}
+
+static void drop_one_from_window(struct log *log)
+{
+    log->window_bytes -= place_entry_bytes(&log->held_at);
+    place_advance(log, &log->held_at);
+}
+
+/* The newest entry is always kept, whatever its size. */
+static void apply_limits(struct log *log)
+{
+    uint64_t end = relaxed(&log->end);
+
+    while (log->kept_at.number + 1 < end &&
+           (end - log->kept_at.number > log->limits.messages_max ||
+            log->kept_bytes > log->limits.bytes_max))
+        drop_one_from_history(log);
+    while (log->window_bytes > log->limits.window_bytes)
+        drop_one_from_window(log);
+    if (log->held_at.number != relaxed(&log->held) || log->kept_at.number != relaxed(&log->kept)) {
+        publish_bounds(log);
+        unlink_dead(log);
+    }
+}
+
+/* Expiry */
+
+static void update_dead_ms(struct log *log)
+{
+    uint64_t from = log->limits.ttl_from == TTL_FROM_FIRST_MESSAGE ? log->first_ms : log->newest_ms;
+
+    /* Release: who reads the later moment also sees the `held` that was raised before it. */
+    atomic_store_explicit(&log->dead_ms,
+                          log_is_empty(log) ? UINT64_MAX
+                                            : saturating_add(from, log->limits.ttl_ms),
+                          memory_order_release);
+}
+
+void log_clear(struct log *log)
+{
+    uint64_t end = relaxed(&log->end);
+
+    atomic_store_explicit(&log->kept, end, memory_order_release);
+    atomic_store_explicit(&log->held, end, memory_order_release);
+    unlink_dead(log);
+    update_dead_ms(log);
+}
+
+/* Drops the entries whose own time is up: a prefix, since times never fall. */
+static void expire_entries(struct log *log, uint64_t now_ms)
+{
+    uint64_t end = relaxed(&log->end);
+
+    while (log->unwiped_at.number < end &&
+           saturating_add(place_entry(&log->unwiped_at)->time_ms, log->limits.ttl_ms) <= now_ms) {
+        if (log->kept_at.number == log->unwiped_at.number)
+            drop_one_from_history(log);
+        if (log->held_at.number == log->unwiped_at.number)
+            drop_one_from_window(log);
+        place_advance(log, &log->unwiped_at);
+    }
+    publish_bounds(log);
+    unlink_dead(log);
+
+    const struct log_place *place = &log->unwiped_at;
+    if (place->segment && place->number > place->segment->first)
+        segment_wipe_prefix(place->segment,
+                            segment_entry_start(place->segment,
+                                                (uint32_t)(place->number - place->segment->first)));
+}
+
+void log_expire(struct log *log, uint64_t now_ms)
+{
+    if (log_is_empty(log))
+        return;
+    if (relaxed(&log->dead_ms) <= now_ms)
+        log_clear(log);
+    else if (log->limits.ttl_from == TTL_FROM_MESSAGE)
+        expire_entries(log, now_ms);
+}
+
+uint64_t log_expiry_ms(const struct log *log)
+{
+    if (log_is_empty(log))
+        return UINT64_MAX;
+    if (log->limits.ttl_from == TTL_FROM_MESSAGE)
+        return saturating_add(place_entry(&log->unwiped_at)->time_ms, log->limits.ttl_ms);
+    return relaxed(&log->dead_ms);
+}
+
+void log_set_limits(struct log *log, const struct log_limits *limits, uint64_t now_ms)
+{
+    log_expire(log, now_ms);
+    set_limits(log, limits);
+    update_dead_ms(log);
+    log_expire(log, now_ms);
+    if (!log_is_empty(log))
+        apply_limits(log);
+}
+
+/* Appending */
+
+static bool segment_has_room(const struct log_segment *segment, size_t bytes)
+{
+    size_t index = (size_t)(segment->count + 1) * sizeof(struct log_entry);
+
+    return segment->used + bytes + index <= segment->size;
+}
+
+/* Small rooms get small segments: at most about an eighth of what the room may hold. */
+static size_t segment_size_for(const struct log *log, size_t bytes)
+{
+    size_t need = (bytes + sizeof(struct log_entry) + 15) & ~(size_t)15;
+    size_t size = log->tail ? (size_t)log->tail->size * 2 : LOG_SEGMENT_FIRST_BYTES;
+    size_t most = LOG_SEGMENT_MAX_BYTES;
+
+    while (most > 4096 && most > log->limits.bytes_max / 8)
+        most /= 2;
+    if (size > most)
+        size = most;
+    return size > need ? size : need;
+}
+
+int log_prepare(struct log *log, size_t bytes, uint64_t now_ms, struct log_slot *ret_slot)
+{
+    struct log_segment *segment = log->tail;
+
+    if (bytes > LOG_ENTRY_MAX_BYTES)
+        return -EMSGSIZE;
+    log_expire(log, now_ms);
+    segment = log->tail;
+    if (!segment || !segment_has_room(segment, bytes)) {
+        if (log->spare && !segment_has_room(log->spare, bytes)) {
+            segment_free(log->spare);
+            log->spare = NULL;
+        }
+        if (!log->spare) {
+            size_t size = segment_size_for(log, bytes);
+            if (log->env->bytes_max && relaxed(log->env->bytes_used) + size > log->env->bytes_max)
+                return -ENOSPC;
+            log->spare = segment_new(log->env, size);
+            if (!log->spare)
+                return -ENOMEM;
+        }
+        segment = log->spare;
+    }
+    *ret_slot = (struct log_slot){.number = relaxed(&log->end),
+                                  .bytes = segment->data + segment->used,
+                                  .cap = bytes};
+    return 0;
+}
+
+/* Puts the spare behind the tail; readers see it once its first entry is published. */
+static void link_spare(struct log *log)
+{
+    struct log_segment *segment = log->spare;
+
+    log->spare = NULL;
+    segment->first = relaxed(&log->end);
+    if (log->tail) {
+        atomic_store_explicit(&log->tail->next, segment, memory_order_release);
+    } else {
+        log->kept_at.segment = log->held_at.segment = log->unwiped_at.segment = segment;
+        atomic_store_explicit(&log->head, segment, memory_order_release);
+    }
+    log->tail = segment;
+    /* A place that stood at the end, behind the old tail's last entry, now has a segment. */
+    struct log_place *places[] = {&log->kept_at, &log->held_at, &log->unwiped_at};
+    for (size_t i = 0; i < array_len(places); i++)
+        if (places[i]->number == segment->first)
+            places[i]->segment = segment;
+}
+
+void log_commit(struct log *log, const struct log_slot *slot, size_t bytes, uint64_t now_ms)
+{
+    CHECK(bytes > 0 && bytes <= slot->cap && slot->number == relaxed(&log->end));
+    bool was_empty = log_is_empty(log);
+    if (!log->tail || slot->bytes != log->tail->data + log->tail->used)
+        link_spare(log);
+
+    struct log_segment *segment = log->tail;
+    CHECK(slot->bytes == segment->data + segment->used);
+    uint64_t time_ms = now_ms > log->newest_ms ? now_ms : log->newest_ms;
+    segment->used += (uint32_t)bytes;
+    *segment_entry(segment, segment->count++) =
+        (struct log_entry){.end = segment->used, .time_ms = time_ms};
+
+    log->kept_bytes += bytes;
+    log->newest_ms = time_ms;
+    if (was_empty)
+        log->first_ms = time_ms;
+    update_dead_ms(log);
+    /* Release: pairs with the acquire loads of `end` in log_read.c and log_end(). */
+    atomic_store_explicit(&log->end, slot->number + 1, memory_order_release);
+    apply_limits(log);
+}
+
+uint64_t log_first(const struct log *log, uint64_t now_ms)
+{
+    uint64_t first = relaxed(&log->kept), end = relaxed(&log->end);
+
+    if (log_is_empty(log) || relaxed(&log->dead_ms) <= now_ms)
+        return end;
+    if (log->limits.ttl_from != TTL_FROM_MESSAGE)
+        return first;
+    for (struct log_place place = log->kept_at; place.number < end; place_advance(log, &place)) {
+        if (saturating_add(place_entry(&place)->time_ms, log->limits.ttl_ms) > now_ms)
+            return place.number;
+    }
+    return end;
+}

@@ -1,0 +1,157 @@
+/* log_read.c - the readers' half of the append log: cursors, on any shard, without a lock.
+ *
+ * Why a reader is safe. It loads `end` with acquire, so every entry below is whole.
+ * It loads `held` after that: an entry at or above it was linked at that moment,
+ * and what the owner unlinks or declares dead later is neither freed nor wiped
+ * before this shard's next quiescent point. A cached segment is used only where
+ * its first number is not below the present head's: segments leave only at the
+ * head, so it is still linked, or was so within this turn. */
+#include "log_segment.h"
+#include "ringroom/base/check.h"
+#include "ringroom/room/log.h"
+
+static uint64_t acquire(const _Atomic uint64_t *word)
+{
+    return atomic_load_explicit(word, memory_order_acquire);
+}
+
+/* The segment that holds cursor->next, which is below `end`; NULL where it has left meanwhile. */
+static struct log_segment *locate(const struct log *log, struct log_cursor *cursor)
+{
+    struct log_segment *segment = atomic_load_explicit(&log->head, memory_order_acquire);
+
+    if (!segment || segment->first > cursor->next)
+        return NULL;
+    if (cursor->segment && cursor->segment_first >= segment->first)
+        segment = cursor->segment;
+    for (;;) {
+        struct log_segment *next = atomic_load_explicit(&segment->next, memory_order_acquire);
+        if (!next || next->first > cursor->next)
+            break;
+        segment = next;
+    }
+    cursor->segment = segment;
+    cursor->segment_first = segment->first;
+    return segment;
+}
+
+/* Entries of the segment that are published: up to the next segment's first, or to the end. */
+static uint32_t published(const struct log_segment *segment, uint64_t end)
+{
+    struct log_segment *next = atomic_load_explicit(&segment->next, memory_order_acquire);
+    uint64_t stop = next && next->first < end ? next->first : end;
+
+    return (uint32_t)(stop - segment->first);
+}
+
+static enum log_result gap_to(struct log_cursor *cursor, uint64_t first, struct log_read *ret)
+{
+    enum log_result result = cursor->offset ? LOG_TORN : LOG_GAP;
+
+    *ret = (struct log_read){.from = cursor->next, .to = first - 1};
+    cursor->next = first;
+    cursor->offset = 0;
+    return result;
+}
+
+/* Finds the entry at the cursor: LOG_BYTES with segment and index, or why there is none. */
+static enum log_result seek(const struct log *log, struct log_cursor *cursor, uint64_t now_ms,
+                            struct log_segment **ret_segment, uint32_t *ret_count,
+                            struct log_read *ret)
+{
+    uint64_t end = acquire(&log->end);
+
+    if (cursor->next >= end)
+        return LOG_NOTHING;
+    if (acquire(&log->dead_ms) <= now_ms)
+        return gap_to(cursor, end, ret);
+    uint64_t held = acquire(&log->held);
+    if (cursor->next < held)
+        return gap_to(cursor, held, ret);
+
+    struct log_segment *segment = locate(log, cursor);
+    if (!segment) /* the owner has dropped it since: what it holds now was published before */
+        return gap_to(cursor, acquire(&log->held), ret);
+
+    uint64_t ttl_ms = atomic_load_explicit(&log->entry_ttl_ms, memory_order_relaxed);
+    uint32_t count = published(segment, end);
+    uint32_t index = (uint32_t)(cursor->next - segment->first);
+    if (ttl_ms && segment_entry(segment, index)->time_ms + ttl_ms <= now_ms) {
+        while (index < count && segment_entry(segment, index)->time_ms + ttl_ms <= now_ms)
+            index++;
+        return gap_to(cursor, segment->first + index, ret);
+    }
+    *ret_segment = segment;
+    *ret_count = count;
+    return LOG_BYTES;
+}
+
+/* The entries from `index` on that fit whole into cap: one contiguous run. */
+static uint32_t whole_run(const struct log_segment *segment, uint32_t index, uint32_t count,
+                          size_t start, size_t cap)
+{
+    uint32_t stop = index;
+
+    /* Index entries lie side by side; most calls look at one or two. */
+    while (stop < count && segment_entry(segment, stop)->end - start <= cap)
+        stop++;
+    return stop;
+}
+
+enum log_result log_read(const struct log *log, struct log_cursor *cursor, uint64_t now_ms,
+                         uint8_t *dst, size_t cap, bool cut, struct log_read *ret)
+{
+    size_t copied = 0;
+
+    for (;;) {
+        struct log_segment *segment;
+        uint32_t count;
+        enum log_result result = LOG_NOTHING;
+
+        if (copied < cap)
+            result = seek(log, cursor, now_ms, &segment, &count, ret);
+        if (result != LOG_BYTES) {
+            if (!copied)
+                return result;
+            if (result == LOG_GAP) /* told next time: the numbers read before it come first */
+                cursor->next = ret->from;
+            break;
+        }
+        uint32_t index = (uint32_t)(cursor->next - segment->first);
+        size_t start = segment_entry_start(segment, index) + cursor->offset;
+        uint32_t stop = whole_run(segment, index, count, start, cap - copied);
+        if (stop == index) {
+            if (copied)
+                break;
+            if (!cut && !cursor->offset)
+                return LOG_FULL;
+            memcpy(dst, segment->data + start, cap);
+            cursor->offset += (uint32_t)cap;
+            copied = cap;
+            break;
+        }
+        size_t bytes = segment_entry(segment, stop - 1)->end - start;
+        memcpy(dst + copied, segment->data + start, bytes);
+        copied += bytes;
+        cursor->next = segment->first + stop;
+        cursor->offset = 0;
+    }
+    ret->bytes = copied;
+    return LOG_BYTES;
+}
+
+enum log_result log_next(const struct log *log, struct log_cursor *cursor, uint64_t now_ms,
+                         struct slice *ret_bytes, struct log_read *ret)
+{
+    struct log_segment *segment;
+    uint32_t count;
+    enum log_result result = seek(log, cursor, now_ms, &segment, &count, ret);
+
+    if (result != LOG_BYTES)
+        return result;
+    uint32_t index = (uint32_t)(cursor->next - segment->first);
+    *ret_bytes = slice_make(segment->data + segment_entry_start(segment, index),
+                            segment_entry_bytes(segment, index));
+    cursor->next++;
+    return LOG_BYTES;
+}

@@ -1,0 +1,298 @@
+/* room.c - a room's members, positions and messages. directory.c makes and ends rooms. */
+#include "ringroom/room/room.h"
+#include "ringroom/base/check.h"
+#include "ringroom/base/hash.h"
+#include "ringroom/base/utf8.h"
+#include "ringroom/room/directory.h"
+
+#include <errno.h>
+
+bool room_name_valid(struct slice name)
+{
+    return name.len > 0 && name.len <= ROOM_NAME_MAX && utf8_printable(name);
+}
+
+/* Members */
+
+static bool uid_matches(const struct table_link *link, const void *key)
+{
+    const struct room_user *user = container_of(link, struct room_user, link);
+
+    return slice_equal(room_user_uid(user), *(const struct slice *)key);
+}
+
+struct room_user *room_find_user(const struct room *room, struct slice uid)
+{
+    struct table_link *link = table_find(&room->users, hash_bytes(uid), uid_matches, &uid);
+
+    return link ? container_of(link, struct room_user, link) : NULL;
+}
+
+static struct room_user *user_new(struct slice uid, struct slice name)
+{
+    CHECK(uid.len <= ROOM_UID_MAX && name.len <= ROOM_USER_NAME_MAX);
+    struct room_user *user = mem_zalloc(sizeof(*user) + uid.len + name.len + 1);
+
+    if (!user)
+        return NULL;
+    user->uid_len = (uint8_t)uid.len;
+    user->name_len = (uint8_t)name.len;
+    memcpy(user->text, uid.data, uid.len);
+    if (name.len)
+        memcpy(user->text + uid.len, name.data, name.len);
+    return user;
+}
+
+int room_rename(struct room *room, struct slice uid, struct slice name)
+{
+    struct room_user *user = room_find_user(room, uid);
+
+    if (!user)
+        return -ENOENT;
+    if (slice_equal(room_user_name(user), name))
+        return 0;
+    struct room_user *renamed = user_new(uid, name);
+    if (!renamed)
+        return -ENOMEM;
+    renamed->sessions = user->sessions;
+    table_remove(&room->users, &user->link);
+    mem_free(user);
+    table_insert(&room->users, &renamed->link, hash_bytes(uid));
+    return 0;
+}
+
+/* Passing events live in a log of their own, which only a room with members needs. */
+static int open_notices(struct room *room)
+{
+    static const struct log_limits limits = {.ttl_ms = ROOM_NOTICE_TTL_MS,
+                                             .ttl_from = TTL_FROM_MESSAGE,
+                                             .messages_max = UINT32_MAX,
+                                             .bytes_max = ROOM_NOTICE_BYTES_MAX};
+
+    if (room->notices)
+        return 0;
+    room->notices = mem_alloc(sizeof(*room->notices));
+    if (!room->notices)
+        return -ENOMEM;
+    log_init(room->notices, &room->directory->env, &limits);
+    return 0;
+}
+
+static void close_notices(struct room *room)
+{
+    log_deinit(room->notices);
+    mem_free(room->notices);
+    room->notices = NULL;
+    room->count_due = false;
+}
+
+int room_join(struct room *room, struct room_seat *seat, struct slice uid, struct slice name,
+              bool *ret_came)
+{
+    int error = open_notices(room);
+    struct room_user *user = room_find_user(room, uid);
+
+    if (error)
+        return error;
+    if (user) {
+        error = room_rename(room, uid, name);
+        user = room_find_user(room, uid);
+    } else if ((user = user_new(uid, name))) {
+        table_insert(&room->users, &user->link, hash_bytes(uid));
+    } else {
+        error = -ENOMEM;
+    }
+    if (error) {
+        if (!room->sessions)
+            close_notices(room);
+        return error;
+    }
+    *ret_came = user->sessions++ == 0;
+    room->sessions++;
+    if (seat->sessions++ == 0)
+        list_append(&room->seats, &seat->link);
+    return 0;
+}
+
+bool room_leave(struct room *room, struct room_seat *seat, struct slice uid)
+{
+    struct room_user *user = room_find_user(room, uid);
+
+    CHECK(user && user->sessions > 0 && seat->sessions > 0 && room->sessions > 0);
+    if (--seat->sessions == 0)
+        list_remove(&seat->link);
+    if (--room->sessions == 0)
+        close_notices(room); /* no shard has a seat, so none reads it */
+    if (--user->sessions > 0)
+        return false;
+    table_remove(&room->users, &user->link);
+    mem_free(user);
+    return true;
+}
+
+/* Positions */
+
+int room_position(const struct room *room, const struct room_wish *wish, uint64_t now_ms,
+                  struct room_position *ret)
+{
+    uint64_t end = log_end(&room->log);
+    uint64_t kept = log_first(&room->log, now_ms);
+    struct room_position at = {.cursor = kept, .first = kept, .seq = end - 1};
+
+    if (wish->has_since && slice_equal(wish->since_epoch, room_epoch(room))) {
+        if (wish->since_seq >= end)
+            return -EINVAL;
+        /* A cursor that comes back may read beyond the history, as if it had never left. What it
+         * can no longer have is told by the gap that its first read finds. */
+        uint64_t held = kept == end ? end
+                                    : atomic_load_explicit(&room->log.held, memory_order_relaxed);
+        at.cursor = wish->since_seq + 1;
+        at.first = at.cursor > held ? at.cursor : held;
+        at.recovered = at.first == at.cursor;
+    } else if (!wish->has_since && wish->has_history && end - kept > wish->history) {
+        at.cursor = at.first = end - wish->history;
+    }
+    *ret = at;
+    return 0;
+}
+
+uint64_t room_expires_in_s(const struct room *room, uint64_t now_ms)
+{
+    uint64_t dead_ms = atomic_load_explicit(&room->log.dead_ms, memory_order_relaxed);
+
+    if (log_is_empty(&room->log) || dead_ms <= now_ms)
+        return 0;
+    return (dead_ms - now_ms + 999) / 1000;
+}
+
+/* Messages */
+
+/* Two independent hashes of (uid, cid): chance alone can't make two marks meet. */
+static void cid_hashes(struct slice uid, struct slice cid, uint64_t *ret_hash, uint64_t *ret_check)
+{
+    uint8_t text[2 + ROOM_UID_MAX + ROOM_CID_MAX];
+    size_t len = 2;
+
+    text[1] = (uint8_t)uid.len;
+    memcpy(text + len, uid.data, uid.len);
+    len += uid.len;
+    memcpy(text + len, cid.data, cid.len);
+    len += cid.len;
+    text[0] = 1;
+    *ret_hash = hash_bytes(slice_make(text, len));
+    text[0] = 2;
+    *ret_check = hash_bytes(slice_make(text, len));
+}
+
+static bool cid_matches(const struct table_link *link, const void *key)
+{
+    return container_of(link, struct room_cid, link)->check == *(const uint64_t *)key;
+}
+
+const struct room_cid *room_find_cid(struct room *room, struct slice uid, struct slice cid,
+                                     uint64_t now_ms)
+{
+    uint64_t hash, check;
+
+    if (!room->cids.count)
+        return NULL;
+    cid_hashes(uid, cid, &hash, &check);
+    struct table_link *link = table_find(&room->cids, hash, cid_matches, &check);
+    const struct room_cid *found = link ? container_of(link, struct room_cid, link) : NULL;
+    return found && found->seq >= log_first(&room->log, now_ms) ? found : NULL;
+}
+
+/* Takes the mark of an expired message out, so that its cid can be used again. */
+static void forget_cid(struct room *room, struct room_cid *old)
+{
+    for (struct room_cid **at = &room->cids_first; *at; at = &(*at)->next) {
+        if (*at != old)
+            continue;
+        *at = old->next;
+        if (!*at)
+            room->cids_end = at;
+        break;
+    }
+    table_remove(&room->cids, &old->link);
+    mem_free(old);
+}
+
+void room_forget_cids(struct room *room, uint64_t below_seq)
+{
+    while (room->cids_first && room->cids_first->seq < below_seq) {
+        struct room_cid *cid = room->cids_first;
+        room->cids_first = cid->next;
+        if (!room->cids_first)
+            room->cids_end = &room->cids_first;
+        table_remove(&room->cids, &cid->link);
+        mem_free(cid);
+    }
+}
+
+static int mark_new(struct room *room, struct slice uid, struct slice cid,
+                    struct room_cid **ret_mark)
+{
+    struct room_cid *mark = mem_zalloc(sizeof(*mark));
+
+    if (!mark)
+        return -ENOMEM;
+    cid_hashes(uid, cid, &mark->link.hash, &mark->check);
+    *ret_mark = mark;
+    return 0;
+}
+
+int room_prepare(struct room *room, struct slice uid, struct slice cid, size_t bytes,
+                 uint64_t now_ms, uint64_t wall_ms, struct room_message *ret_message)
+{
+    struct room_message message = {
+        .ts_ms = wall_ms > room->last_ts_ms ? wall_ms : room->last_ts_ms};
+    int error = log_prepare(&room->log, bytes, now_ms, &message.slot);
+
+    if (!error && cid.len)
+        error = mark_new(room, uid, cid, &message.mark);
+    if (!error)
+        *ret_message = message;
+    return error;
+}
+
+void room_cancel(struct room *room, struct room_message *message)
+{
+    mem_free(message->mark);
+    message->mark = NULL;
+}
+
+void room_commit(struct room *room, struct room_message *message, size_t bytes, uint64_t now_ms)
+{
+    log_commit(&room->log, &message->slot, bytes, now_ms);
+    room->last_ts_ms = message->ts_ms;
+    if (message->mark) {
+        struct room_cid *mark = message->mark;
+        struct table_link *old = table_find(&room->cids, mark->link.hash, cid_matches, &mark->check);
+        if (old)
+            forget_cid(room, container_of(old, struct room_cid, link));
+        mark->seq = message->slot.number;
+        mark->ts_ms = message->ts_ms;
+        table_insert(&room->cids, &mark->link, mark->link.hash);
+        *room->cids_end = mark;
+        room->cids_end = &mark->next;
+        message->mark = NULL;
+    }
+    room_forget_cids(room, atomic_load_explicit(&room->log.kept, memory_order_relaxed));
+    /* A sweep that is set comes early enough: appending only moves expiry further away. */
+    if (!timer_is_set(&room->sweep))
+        room_schedule(room);
+}
+
+bool room_notify(struct room *room, uint64_t except, struct slice wire, uint64_t now_ms)
+{
+    struct log_slot slot;
+
+    if (!room->notices ||
+        log_prepare(room->notices, ROOM_NOTICE_HEAD + wire.len, now_ms, &slot) != 0)
+        return false;
+    memcpy(slot.bytes, &except, ROOM_NOTICE_HEAD);
+    memcpy(slot.bytes + ROOM_NOTICE_HEAD, wire.data, wire.len);
+    log_commit(room->notices, &slot, ROOM_NOTICE_HEAD + wire.len, now_ms);
+    room_schedule(room);
+    return true;
+}
