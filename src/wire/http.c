@@ -21,6 +21,8 @@ enum {
     BLANKS_MAX = 4          /* CR and LF before a request line (RFC 9112 section 2.2) */
 };
 
+#define WRONG_VERSION ((struct http_fault){505, "only HTTP/1.0 and HTTP/1.1 are spoken here"})
+
 enum state {
     IDLE,  /* between requests; work is NULL */
     HEAD,  /* a head is under way */
@@ -309,7 +311,7 @@ static void head_whole(struct http *http)
     struct http_framing framing = {0};
 
     if (work->parser.http_major != 1) {
-        fail(http, (struct http_fault){505, "only HTTP/1.0 and HTTP/1.1 are spoken here"});
+        fail(http, WRONG_VERSION);
         return;
     }
     if (work->parser.method == HTTP_CONNECT) {
@@ -337,12 +339,13 @@ static void head_whole(struct http *http)
 
 static void parser_failed(struct http *http)
 {
+    const http_parser *parser = &http->work->parser;
     struct http_fault fault = http->fault;
 
-    if (!fault.status) {
-        fault.status = 400;
-        fault.text = http_errno_description(HTTP_PARSER_ERRNO(&http->work->parser));
-    }
+    if (!fault.status && HTTP_PARSER_ERRNO(parser) == HPE_INVALID_VERSION && parser->http_major > 1)
+        fault = WRONG_VERSION; /* "HTTP/2", without a minor number */
+    else if (!fault.status)
+        fault = (struct http_fault){400, http_errno_description(HTTP_PARSER_ERRNO(parser))};
     fail(http, fault);
 }
 

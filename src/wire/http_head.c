@@ -31,6 +31,16 @@ static bool line_has_name(struct slice line)
     return i > 0 && i < line.len && line.data[i] == ':';
 }
 
+/* "METHOD target HTTP/1.1" with one blank each; http_parser has seen to the words. */
+static bool request_line_is_strict(struct slice line)
+{
+    size_t blanks = 0;
+
+    for (size_t i = 0; i < line.len; i++)
+        blanks += line.data[i] == ' ' || line.data[i] == '\t';
+    return blanks == 2 && line.len > 9 && memcmp(line.data + line.len - 9, " HTTP/1.", 8) == 0;
+}
+
 /* Every line ends in CRLF, or every line in LF; holds text only; is a header of its own. */
 static struct http_fault check_lines(struct slice head, size_t headers_count)
 {
@@ -54,6 +64,8 @@ static struct http_fault check_lines(struct slice head, size_t headers_count)
             break;
         if (!line_is_text(line))
             return FAULT(400, "a control byte in the head");
+        if (lines == 0 && !request_line_is_strict(line))
+            return FAULT(400, "a malformed request line");
         if (lines > 0 && !line_has_name(line))
             return FAULT(400, "a malformed header line");
     }
@@ -100,14 +112,16 @@ static struct http_fault check_target(struct http_request *request)
     return NO_FAULT;
 }
 
-static struct slice only_header(const struct http_request *request, const char *name,
-                                size_t *ret_count)
+/* The first header of that name, and how many there are. */
+static struct slice count_header(const struct http_request *request, const char *name,
+                                 size_t *ret_count)
 {
     *ret_count = 0;
     for (size_t i = 0; i < request->headers_count; i++) {
         struct slice at = request->headers[i].name;
 
-        *ret_count += at.len == strlen(name) && strncasecmp((const char *)at.data, name, at.len) == 0;
+        if (at.len == strlen(name) && strncasecmp((const char *)at.data, name, at.len) == 0)
+            ++*ret_count;
     }
     return http_header(request, name);
 }
@@ -115,7 +129,7 @@ static struct slice only_header(const struct http_request *request, const char *
 static struct http_fault check_host(const struct http_request *request)
 {
     size_t count;
-    struct slice host = only_header(request, "Host", &count);
+    struct slice host = count_header(request, "Host", &count);
 
     if (count > 1 || (count == 0 && request->version_minor > 0))
         return FAULT(400, count ? "more than one Host header" : "no Host header");
@@ -144,8 +158,8 @@ static struct http_fault check_framing(const struct http_request *request,
                                        struct http_framing *ret_framing)
 {
     size_t lengths, codings;
-    struct slice length = only_header(request, "Content-Length", &lengths);
-    struct slice coding = only_header(request, "Transfer-Encoding", &codings);
+    struct slice length = count_header(request, "Content-Length", &lengths);
+    struct slice coding = count_header(request, "Transfer-Encoding", &codings);
     struct http_framing framing = {0};
 
     if (lengths + codings > 1)

@@ -58,7 +58,8 @@ enum http_result http_feed(struct http *http, struct slice in, size_t *ret_used)
 /* True from a request's first byte until http_next(): a time-out then is a 408. */
 bool http_under_way(const struct http *http);
 const struct http_request *http_request(const struct http *http);
-unsigned http_error_status(const struct http *http); /* 400, 413, 414, 431, 501, 505; 503: no memory */
+/* 400, 413, 414, 431, 501, 505; or 503 where memory ran out. */
+unsigned http_error_status(const struct http *http);
 const char *http_error_text(const struct http *http);
 /* True once for a request that has "Expect: 100-continue" and whose head is good while its body has
  * not come: send HTTP_CONTINUE. Ask after HTTP_MORE. */

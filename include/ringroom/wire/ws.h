@@ -83,9 +83,9 @@ struct ws_event {
 
 void ws_init(struct ws *ws, struct ws_pool *pool, const struct ws_limits *limits);
 void ws_deinit(struct ws *ws);
-/* Takes bytes from the front of *in (moved past them) up to the next event, and none beyond it. Call
- * until WS_MORE: only then is what the last event lay in given back. After WS_FAILED or WS_NOMEM
- * nothing more is taken. What follows a close frame is for the caller to drop. */
+/* Takes bytes from the front of *in (moved past them) up to the next event, and none beyond it.
+ * Call until WS_MORE: only then is what the last event lay in given back. After WS_FAILED or
+ * WS_NOMEM nothing more is taken. What follows a close frame is for the caller to drop. */
 enum ws_result ws_next(struct ws *ws, struct slice *in, struct ws_event *ret_event);
 /* A few plain words on what was wrong, for a close reason (at most 123 bytes). */
 const char *ws_error(const struct ws *ws);
