@@ -47,7 +47,7 @@ int config_refuse(struct config_loader *loader, const char *name, const json_t *
     char *shown = json_dumps(value, JSON_ENCODE_ANY | JSON_ENSURE_ASCII);
     va_list arguments;
 
-    snprintf(prefix, sizeof(prefix), "%s: %.*s%s (from %s%.*s): ", name, SHOWN_VALUE_MAX,
+    snprintf(prefix, sizeof(prefix), "%s: %.*s%s (%s%.*s): ", name, SHOWN_VALUE_MAX,
              shown ? shown : "?", shown && strlen(shown) > SHOWN_VALUE_MAX ? "..." : "",
              loader->at.kind, (int)loader->at.name_len, loader->at.name_len ? loader->at.name : "");
     free(shown);
@@ -127,12 +127,12 @@ static int take_object(struct config_loader *loader, const char *group, json_t *
                                   "a file writes groups as objects: {\"limits\": {\"burst\": 40}}");
         else if (key)
             error = take_value(loader, key, value);
-        else if (!config_is_group(name))
+        else if (!config_group_find(name))
             error = take_unknown(loader, name, value);
         else if (!json_is_object(value))
             error = config_refuse(loader, name, value,
                                   "a group of keys, must be an object; its first key is %s",
-                                  config_nearest(name));
+                                  config_group_find(name)->name);
         else
             error = take_object(loader, name, value);
         if (error < 0)
@@ -208,7 +208,7 @@ static int take_file(struct config_loader *loader, const struct config_source *s
 
     if (!source->file && !source->file_text.data)
         return 0;
-    loader->at = (struct config_origin){"the file ", name, strlen(name)};
+    loader->at = (struct config_origin){"from the file ", name, strlen(name)};
     if (source->file_text.data)
         return take_text(loader, (const char *)source->file_text.data, source->file_text.len);
 
@@ -234,15 +234,15 @@ static int take_word(struct config_loader *loader, const char *name, const char 
             loader->json_error = where.text;
     }
     if (!value)
-        error = config_fail(loader, "%s (from %s%.*s): the value must be valid UTF-8", name,
-                            loader->at.kind, (int)loader->at.name_len,
-                            loader->at.name_len ? loader->at.name : "");
+        error =
+            config_fail(loader, "%s (%s%.*s): the value must be valid UTF-8", name, loader->at.kind,
+                        (int)loader->at.name_len, loader->at.name_len ? loader->at.name : "");
     else if (key)
         error = take_value(loader, key, value);
-    else if (config_is_group(name))
+    else if (config_group_find(name))
         error = config_refuse(loader, name, value,
                               "a group of keys: set them one by one; its first key is %s",
-                              config_nearest(name));
+                              config_group_find(name)->name);
     else
         error = take_unknown(loader, name, value);
     json_decref(value);
@@ -287,7 +287,7 @@ static int take_environment(struct config_loader *loader, const char *const *env
         if (strncmp(*environment, ENVIRONMENT_PREFIX, prefix_len) != 0 || !equals ||
             is_service_link(*environment))
             continue;
-        loader->at = (struct config_origin){"the environment variable ", *environment,
+        loader->at = (struct config_origin){"from the environment variable ", *environment,
                                             (size_t)(equals - *environment)};
         name_of_variable(*environment + prefix_len, loader->at.name_len - prefix_len, name);
         int error = take_word(loader, name, equals + 1);
@@ -299,7 +299,7 @@ static int take_environment(struct config_loader *loader, const char *const *env
 
 static int take_sets(struct config_loader *loader, const char *const *sets, size_t count)
 {
-    loader->at = (struct config_origin){.kind = "--set"};
+    loader->at = (struct config_origin){.kind = "from --set"};
     for (size_t i = 0; i < count; i++) {
         const char *equals = strchr(sets[i], '=');
         char name[2 * CONFIG_NAME_MAX]; /* a longer one is cut, and unknown as well */

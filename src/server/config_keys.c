@@ -90,6 +90,11 @@ const struct config_key config_keys[] = {
 };
 /* clang-format on */
 const size_t config_keys_count = array_len(config_keys);
+
+const char *const config_groups[] = {"tls",      "retention",   "limits",
+                                     "presence", "conformance", "log"};
+const size_t config_groups_count = array_len(config_groups);
+
 static_assert(array_len(config_keys) <= CONFIG_KEYS_MAX, "a loader has room for every key");
 
 const struct config_key *config_key_find(const char *name)
@@ -107,15 +112,15 @@ size_t config_key_index(const struct config_key *key)
     return (size_t)(key - config_keys);
 }
 
-bool config_is_group(const char *name)
+const struct config_key *config_group_find(const char *name)
 {
     size_t len = strlen(name);
 
     for (size_t i = 0; i < config_keys_count; i++) {
         if (strncmp(config_keys[i].name, name, len) == 0 && config_keys[i].name[len] == '.')
-            return true;
+            return &config_keys[i];
     }
-    return false;
+    return NULL;
 }
 
 const char *config_nearest(const char *name)
@@ -124,6 +129,8 @@ const char *config_nearest(const char *name)
 
     for (size_t i = 0; i < config_keys_count; i++)
         nearest_offer(&nearest, config_keys[i].name);
+    for (size_t i = 0; i < config_groups_count; i++)
+        nearest_offer(&nearest, config_groups[i]);
     if (strchr(name, '.'))
         return nearest.best;
     /* Without its group, a key is still recognised by its own part alone. */

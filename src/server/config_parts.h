@@ -15,7 +15,8 @@ enum {
 
 /* Where a value came from. */
 struct config_origin {
-    const char *kind; /* "the default", "the file ", "the environment variable ", "--set" */
+    const char
+        *kind; /* "the default", "from the file ", "from the environment variable ", "from --set" */
     const char *name; /* of the file or variable; borrowed from the source */
     size_t name_len;
 };
@@ -35,15 +36,15 @@ struct config_loader {
 /* Write the error line. Control characters in it become '?'. Both return -EINVAL. */
 int config_fail(struct config_loader *loader, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
-/* "NAME: VALUE (from ORIGIN): " and the rest. */
+/* "NAME: VALUE (ORIGIN): " and the rest. */
 int config_refuse(struct config_loader *loader, const char *name, const json_t *value,
                   const char *format, ...) __attribute__((format(printf, 4, 5)));
 int config_out_of_memory(struct config_loader *loader); /* -ENOMEM */
 
 const struct config_key *config_key_find(const char *name);
 size_t config_key_index(const struct config_key *key);
-/* `name` is the front of some key's name: "limits". */
-bool config_is_group(const char *name);
+/* The first key of a group ("limits"), NULL where there is no such group. */
+const struct config_key *config_group_find(const char *name);
 
 /* Stores `value` in the field of `key`. 0; -EINVAL, -ENOMEM with the error written. */
 int config_value_store(struct config_loader *loader, const struct config_key *key,

@@ -124,6 +124,9 @@ struct config_key {
 
 extern const struct config_key config_keys[];
 extern const size_t config_keys_count;
+/* What stands before the dots: "limits". */
+extern const char *const config_groups[];
+extern const size_t config_groups_count;
 
 /* What values of `key` may be, in plain words: "a whole number from 1 to 5". */
 void config_allowed(const struct config_key *key, char *text, size_t text_bytes);

@@ -1,0 +1,248 @@
+/* The command line, run through its one function with captured output. */
+#include "ringroom/server/cli.h"
+#include "load.h"
+#include <unistd.h>
+
+struct run {
+    struct config config; /* where `serve` */
+    bool serve;
+    int status;
+    char *out, *err;
+};
+
+static void run_with(struct run *run, const char *const *environment, const char *const *words)
+{
+    struct config_machine machine = {.cpus = 2, .files = 10000};
+    size_t out_bytes, err_bytes;
+    int argc = 0;
+
+    *run = (struct run){.status = -1};
+    while (words[argc])
+        argc++;
+    FILE *out = open_memstream(&run->out, &out_bytes);
+    FILE *err = open_memstream(&run->err, &err_bytes);
+    run->serve = cli_run(argc, words, environment, &machine, out, err, &run->config, &run->status);
+    fclose(out);
+    fclose(err);
+}
+
+static void run_end(struct run *run)
+{
+    if (run->serve)
+        config_deinit(&run->config);
+    free(run->out);
+    free(run->err);
+}
+
+#define WORDS(...)    TEXTS("ringroom", __VA_ARGS__)
+#define PLAIN_OPTIONS "--set", "listen=[]", "--set", "listen_plain=127.0.0.1:0"
+
+/* Exit status 2, nothing on standard output, and one line of error that holds each of the texts. */
+static bool is_wrong(const char *const *words, const char *const *texts)
+{
+    struct run run;
+
+    run_with(&run, NULL, words);
+    bool right = !run.serve && run.status == CLI_WRONG && run.out[0] == '\0' &&
+                 strncmp(run.err, "ringroom: ", 10) == 0 &&
+                 strchr(run.err, '\n') == run.err + strlen(run.err) - 1;
+    for (; *texts && right; texts++)
+        right = strstr(run.err, *texts) != NULL;
+    if (!right)
+        printf("\n    %d: %s\n", run.status, run.err);
+    run_end(&run);
+    return right;
+}
+
+static void test_cli__serve_hands_over_the_resolved_configuration(void)
+{
+    struct run run;
+
+    run_with(&run, NULL, WORDS("serve", PLAIN_OPTIONS, "--set=limits.connections=7"));
+    CU_ASSERT_FATAL(run.serve);
+    CU_ASSERT_EQUAL(run.config.shards, 2);
+    CU_ASSERT_EQUAL(run.config.settings.connections_max, 4);
+    CU_ASSERT_STRING_EQUAL(run.out, "");
+    CU_ASSERT_STRING_EQUAL(run.err, "");
+    run_end(&run);
+}
+
+static void test_cli__the_environment_counts(void)
+{
+    struct run run;
+
+    run_with(&run, TEXTS("RINGROOM_DRAIN=3", "RINGROOM_LISTEN=[]"),
+             WORDS("serve", "--set", "listen_plain=127.0.0.1:0"));
+    CU_ASSERT_FATAL(run.serve);
+    CU_ASSERT_EQUAL(run.config.settings.drain_s, 3);
+    run_end(&run);
+}
+
+static void test_cli__check_prints_what_would_be_in_force(void)
+{
+    struct config config;
+    struct run run;
+
+    run_with(&run, NULL, WORDS("check", PLAIN_OPTIONS, "--set", "drain=3"));
+    CU_ASSERT(!run.serve);
+    CU_ASSERT_EQUAL(run.status, CLI_OK);
+    CU_ASSERT_STRING_EQUAL(run.err, "");
+    CU_ASSERT(loaded(&config, run.out, NULL, NULL));
+    CU_ASSERT_EQUAL(config.settings.drain_s, 3);
+    CU_ASSERT_EQUAL(config.shards, 2);
+    config_deinit(&config);
+    run_end(&run);
+}
+
+static void test_cli__check_refuses_a_certificate_that_cannot_be_used(void)
+{
+    CU_ASSERT(is_wrong(WORDS("check", "--set", "tls.cert=/nonexistent/c.pem", "--set",
+                             "tls.key=/nonexistent/k.pem"),
+                       TEXTS("tls.cert", "/nonexistent/c.pem", "tls.key")));
+}
+
+static void test_cli__a_configuration_file_is_read(void)
+{
+    char name[] = "/tmp/ringroom-test-XXXXXX", option[64];
+    int fd = mkstemp(name);
+    const char *file = "{" PLAIN_FILE ", \"drain\": 4}";
+    struct run run;
+
+    CU_ASSERT_FATAL(fd >= 0);
+    CU_ASSERT(write(fd, file, strlen(file)) > 0);
+    close(fd);
+    run_with(&run, NULL, WORDS("serve", "--config", name));
+    CU_ASSERT_FATAL(run.serve);
+    CU_ASSERT_EQUAL(run.config.settings.drain_s, 4);
+    run_end(&run);
+
+    snprintf(option, sizeof(option), "--config=%s", name);
+    run_with(&run, NULL, WORDS(option, "--set", "drain=5", "serve"));
+    CU_ASSERT_FATAL(run.serve);
+    CU_ASSERT_EQUAL(run.config.settings.drain_s, 5);
+    run_end(&run);
+
+    unlink(name);
+    CU_ASSERT(is_wrong(WORDS("check", "--config", name), TEXTS(name, "No such file")));
+}
+
+static void test_cli__a_wrong_configuration_is_exit_status_two_and_one_line(void)
+{
+    CU_ASSERT(is_wrong(WORDS("serve", PLAIN_OPTIONS, "--set", "limits.max_message=1"),
+                       TEXTS("limits.max_message: 1 (from --set)", "from 256 to 16777216")));
+    CU_ASSERT(is_wrong(WORDS("check", "--set", "lisen=1"), TEXTS("the nearest is listen\n")));
+    CU_ASSERT(is_wrong(WORDS("serve", PLAIN_OPTIONS, "--set", "limits.connections=99999"),
+                       TEXTS("limits.connections: 99999", "RLIMIT_NOFILE")));
+    CU_ASSERT(is_wrong(WORDS("serve"), TEXTS("tls.cert", "tls.key")));
+}
+
+static void test_cli__a_wrong_option_is_refused_with_the_nearest(void)
+{
+    CU_ASSERT(is_wrong(WORDS("serve", "--confg", "x"), TEXTS("--confg: ", "nearest is --config")));
+    CU_ASSERT(is_wrong(WORDS("serve", "--sett=x=1"), TEXTS("--sett=x=1: ", "nearest is --set")));
+    CU_ASSERT(is_wrong(WORDS("--versoin"), TEXTS("nearest is --version")));
+    CU_ASSERT(is_wrong(WORDS("check", "-x"), TEXTS("-x: no such option", "--config FILE")));
+    CU_ASSERT(is_wrong(WORDS("check", "--configs"), TEXTS("nearest is --config")));
+}
+
+static void test_cli__an_option_without_its_value_is_refused(void)
+{
+    CU_ASSERT(is_wrong(WORDS("serve", "--config"), TEXTS("--config: must be followed by a file")));
+    CU_ASSERT(is_wrong(WORDS("serve", "--config="), TEXTS("--config: must be followed by a file")));
+    CU_ASSERT(is_wrong(WORDS("serve", "--set"), TEXTS("--set: must be followed by KEY=VALUE")));
+    CU_ASSERT(is_wrong(WORDS("serve", "--set", "drain"), TEXTS("--set drain: must be KEY=VALUE")));
+    CU_ASSERT(is_wrong(WORDS("serve", "--config", "a", "--config", "b"),
+                       TEXTS("--config b: may be given once only; a")));
+}
+
+static void test_cli__a_wrong_command_is_refused_with_the_nearest(void)
+{
+    CU_ASSERT(is_wrong(WORDS("sever"), TEXTS("sever: no such command; the nearest is serve")));
+    CU_ASSERT(is_wrong(WORDS("serve", "check"), TEXTS("check: not expected after `serve`")));
+    CU_ASSERT(is_wrong(TEXTS("ringroom"), TEXTS("a command is needed: serve or check")));
+    CU_ASSERT(is_wrong((const char *const[]){NULL}, TEXTS("a command is needed")));
+}
+
+static void test_cli__help_names_the_commands_and_every_key(void)
+{
+    static const char *const commands[] = {NULL, "serve", "check"};
+
+    for (size_t i = 0; i < array_len(commands); i++) {
+        struct run run;
+
+        run_with(&run, NULL, WORDS("--help", commands[i]));
+        CU_ASSERT(!run.serve);
+        CU_ASSERT_EQUAL(run.status, CLI_OK);
+        CU_ASSERT_STRING_EQUAL(run.err, "");
+        CU_ASSERT_PTR_NOT_NULL(strstr(run.out, "Usage: ringroom "));
+        CU_ASSERT_PTR_NOT_NULL(strstr(run.out, commands[i] ? commands[i] : "Commands:"));
+        for (size_t j = 0; j < config_keys_count; j++)
+            CU_ASSERT_PTR_NOT_NULL(strstr(run.out, config_keys[j].name));
+        run_end(&run);
+    }
+}
+
+static void test_cli__version_is_one_line(void)
+{
+    struct run run;
+
+    run_with(&run, NULL, WORDS("--version"));
+    CU_ASSERT_EQUAL(run.status, CLI_OK);
+    CU_ASSERT_STRING_EQUAL(run.out, "ringroom " RINGROOM_VERSION "\n");
+    run_end(&run);
+}
+
+static void test_cli__output_that_cannot_be_written_is_a_failure(void)
+{
+    struct config_machine machine = {.cpus = 2, .files = 10000};
+    const char *const *words = WORDS("check", PLAIN_OPTIONS);
+    FILE *full = fopen("/dev/full", "w"), *err;
+    struct config config;
+    char *text = NULL;
+    size_t bytes;
+    int status;
+
+    CU_ASSERT_PTR_NOT_NULL_FATAL(full);
+    err = open_memstream(&text, &bytes);
+    CU_ASSERT(!cli_run(6, words, NULL, &machine, full, err, &config, &status));
+    fclose(err);
+    fclose(full);
+    CU_ASSERT_EQUAL(status, CLI_FAILED);
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "No space left"));
+    free(text);
+}
+
+static void test_cli__every_failing_allocation_is_a_failure_and_no_leak(void)
+{
+    struct run run;
+    long failures = 0;
+
+    for (;; failures++) {
+        mem_fail_after(failures);
+        run_with(&run, NULL, WORDS("serve", PLAIN_OPTIONS));
+        mem_fail_after(-1);
+        if (run.serve)
+            break;
+        CU_ASSERT_EQUAL_FATAL(run.status, CLI_FAILED);
+        CU_ASSERT_PTR_NOT_NULL(strstr(run.err, "memory"));
+        run_end(&run);
+    }
+    run_end(&run);
+#ifdef RINGROOM_DCHECK /* else mem_fail_after() does nothing */
+    CU_ASSERT(failures > 2);
+#endif
+}
+
+UNIT_MAIN("server.cli", UNIT_TEST(test_cli__serve_hands_over_the_resolved_configuration),
+          UNIT_TEST(test_cli__the_environment_counts),
+          UNIT_TEST(test_cli__check_prints_what_would_be_in_force),
+          UNIT_TEST(test_cli__check_refuses_a_certificate_that_cannot_be_used),
+          UNIT_TEST(test_cli__a_configuration_file_is_read),
+          UNIT_TEST(test_cli__a_wrong_configuration_is_exit_status_two_and_one_line),
+          UNIT_TEST(test_cli__a_wrong_option_is_refused_with_the_nearest),
+          UNIT_TEST(test_cli__an_option_without_its_value_is_refused),
+          UNIT_TEST(test_cli__a_wrong_command_is_refused_with_the_nearest),
+          UNIT_TEST(test_cli__help_names_the_commands_and_every_key),
+          UNIT_TEST(test_cli__version_is_one_line),
+          UNIT_TEST(test_cli__output_that_cannot_be_written_is_a_failure),
+          UNIT_TEST(test_cli__every_failing_allocation_is_a_failure_and_no_leak))
