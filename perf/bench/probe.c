@@ -1,0 +1,81 @@
+#include "probe.h"
+
+#include "clock.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+int probe_add(struct probe *p, int pid)
+{
+    clockid_t clock;
+    if (p->pid_count == PROBE_PIDS_MAX)
+        return -E2BIG;
+    int error = clock_getcpuclockid(pid, &clock);
+    if (error)
+        return -error;
+    p->pids[p->pid_count++] = pid;
+    return 0;
+}
+
+uint64_t probe_cpu_ns(const struct probe *p)
+{
+    uint64_t sum = 0;
+    for (unsigned i = 0; i < p->pid_count; i++) {
+        clockid_t clock;
+        if (clock_getcpuclockid(p->pids[i], &clock) == 0)
+            sum += clock_read_ns(clock);
+    }
+    return sum;
+}
+
+/* The value in bytes of a line "Key:   123 kB" of /proc/PID/file; 0 where there is none. */
+static uint64_t proc_bytes(int pid, const char *file, const char *key)
+{
+    char line[256];
+    unsigned long long kilobytes = 0;
+    snprintf(line, sizeof line, "/proc/%d/%s", pid, file);
+    FILE *f = fopen(line, "r");
+    if (!f)
+        return 0;
+    while (fgets(line, sizeof line, f)) {
+        size_t key_bytes = strlen(key);
+        if (strncmp(line, key, key_bytes) == 0 &&
+            sscanf(line + key_bytes, ": %llu", &kilobytes) == 1)
+            break;
+    }
+    fclose(f);
+    return kilobytes * 1024;
+}
+
+struct memory probe_memory(const struct probe *p)
+{
+    struct memory m = {0};
+    for (unsigned i = 0; i < p->pid_count; i++) {
+        m.anonymous_bytes += proc_bytes(p->pids[i], "smaps_rollup", "Anonymous");
+        m.resident_bytes += proc_bytes(p->pids[i], "smaps_rollup", "Rss");
+    }
+    m.peak_bytes = probe_peak_bytes(p);
+    return m;
+}
+
+uint64_t probe_peak_bytes(const struct probe *p)
+{
+    uint64_t sum = 0;
+    for (unsigned i = 0; i < p->pid_count; i++)
+        sum += proc_bytes(p->pids[i], "status", "VmHWM");
+    return sum;
+}
+
+void probe_reset_peak(const struct probe *p)
+{
+    for (unsigned i = 0; i < p->pid_count; i++) {
+        char path[64];
+        snprintf(path, sizeof path, "/proc/%d/clear_refs", p->pids[i]);
+        FILE *f = fopen(path, "w");
+        if (!f)
+            continue;
+        fputs("5", f); /* 5 sets the peak to the present size and clears nothing else */
+        fclose(f);
+    }
+}

@@ -1,0 +1,15 @@
+/* target.h - whom the bench talks to, read from a URL. */
+#pragma once
+
+#include <netinet/in.h>
+#include <stdbool.h>
+
+struct target {
+    struct sockaddr_in address;
+    bool secure;
+    char request[512]; /* the HTTP upgrade request, whole */
+};
+
+/* ws:// wss:// http:// https:// with a numeric IPv4 host and a port; the path is /ws where the URL
+ * has none, so that a server's "ready" line can be given as it is. False if url is none of these. */
+bool target_parse(const char *url, struct target *ret_target);
