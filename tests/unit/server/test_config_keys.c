@@ -339,6 +339,69 @@ static void test_config_keys__the_key_list_names_every_key_its_default_and_what_
     free(text);
 }
 
+/* A file of the tree, by its name from the root; to be freed. */
+static char *tree_file(const char *name)
+{
+    char path[4096];
+    char *text = calloc(1, 1 << 20);
+    size_t root_len = strlen(__FILE__) - strlen("tests/unit/server/test_config_keys.c");
+
+    snprintf(path, sizeof(path), "%.*s%s", (int)root_len, __FILE__, name);
+    FILE *file = fopen(path, "r");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(file);
+    CU_ASSERT(fread(text, 1, (1 << 20) - 1, file) > 0);
+    fclose(file);
+    return text;
+}
+
+static void test_config_keys__the_documentation_has_every_key_as_it_is(void)
+{
+    char *text = tree_file("docs/configuration.md");
+
+    for (size_t i = 0; i < config_keys_count; i++) {
+        const struct config_key *key = &config_keys[i];
+        char start[128], facts[256], row[1024] = "";
+
+        snprintf(start, sizeof(start), "\n| `%s` |", key->name);
+        const char *found = strstr(text, start);
+        if (found)
+            snprintf(row, sizeof(row), "%.*s", (int)strcspn(found + 1, "\n"), found + 1);
+        snprintf(facts, sizeof(facts), "| `%s` |", key->preset);
+        if (is_number(key))
+            snprintf(facts, sizeof(facts), "| number | `%s` | %llu to %llu |", key->preset,
+                     (unsigned long long)key->min, (unsigned long long)key->max);
+        if (!strstr(row, facts)) {
+            printf("\n    %s: \"%s\" lacks \"%s\"\n", key->name, row, facts);
+            CU_FAIL("docs/configuration.md differs from the table of keys");
+        }
+        for (size_t j = 0; key->choices && key->choices[j]; j++) {
+            snprintf(facts, sizeof(facts), "`\"%s\"`", key->choices[j]);
+            CU_ASSERT_PTR_NOT_NULL(strstr(row, facts));
+        }
+    }
+    free(text);
+}
+
+static void test_config_keys__the_examples_are_taken(void)
+{
+    char *text = tree_file("docs/configuration.md");
+    char *example = strstr(text, "```json\n{");
+    struct config config;
+
+    CU_ASSERT_PTR_NOT_NULL_FATAL(example);
+    example += strlen("```json\n");
+    *strstr(example, "```") = '\0';
+    CU_ASSERT(loaded(&config, example, NULL, NULL));
+    CU_ASSERT_EQUAL(config.settings.retention.rules_count, 2);
+    config_deinit(&config);
+    free(text);
+
+    text = tree_file("systemd/ringroom.json");
+    CU_ASSERT(loaded(&config, text, NULL, NULL));
+    config_deinit(&config);
+    free(text);
+}
+
 UNIT_MAIN("server.config_keys", UNIT_TEST(test_config_keys__every_default_is_allowed_and_in_force),
           UNIT_TEST(test_config_keys__every_key_can_be_set_by_flag),
           UNIT_TEST(test_config_keys__every_key_can_be_set_by_its_environment_variable),
@@ -352,4 +415,6 @@ UNIT_MAIN("server.config_keys", UNIT_TEST(test_config_keys__every_default_is_all
           UNIT_TEST(test_config_keys__no_key_looks_like_a_kubernetes_service_variable),
           UNIT_TEST(test_config_keys__choices_stand_in_the_order_of_their_enum),
           UNIT_TEST(test_config_keys__what_is_printed_reads_to_the_same),
-          UNIT_TEST(test_config_keys__the_key_list_names_every_key_its_default_and_what_is_allowed))
+          UNIT_TEST(test_config_keys__the_key_list_names_every_key_its_default_and_what_is_allowed),
+          UNIT_TEST(test_config_keys__the_documentation_has_every_key_as_it_is),
+          UNIT_TEST(test_config_keys__the_examples_are_taken))
