@@ -1,0 +1,82 @@
+"""The pieces of one run of perf/run: where the programs are, which cores, how to start whom."""
+import json
+import os
+import subprocess
+
+from .process import Failed, Server, make_certificate
+
+PERF = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+
+class Setup:
+    def __init__(self, arguments, results):
+        self.build = arguments.build
+        self.server_core = arguments.server_core
+        self.bench_core = arguments.bench_core
+        self.spin = arguments.spin
+        self.results = results
+        self.cert, self.key = make_certificate(results)
+
+    def program(self, name):
+        for path in (os.path.join(self.build, "perf", name), os.path.join(self.build, name)):
+            if os.access(path, os.X_OK):
+                return path
+        raise Failed(f"{name} is not in {self.build}: build the release preset first")
+
+    def _log(self, name):
+        return os.path.join(self.results, f"{name}.log")
+
+    def start(self, subject, plain=False, history=0):
+        return getattr(self, f"_start_{subject}")(plain, history)
+
+    def _start_ringroom(self, plain, _history):
+        settings = ["shards=1", "limits.messages_per_second=0", "log.level=warn"]
+        if plain:
+            # Servers want a TLS listener by default: the plain one alone is asked for.
+            settings += ["listen=[]", "listen_plain=127.0.0.1:0"]
+        else:
+            settings += ["listen=127.0.0.1:0", f"tls.cert={self.cert}", f"tls.key={self.key}"]
+        command = [self.program("ringroom"), "serve"]
+        for setting in settings:
+            command += ["--set", setting]
+        return Server(command, self.server_core, self._log("ringroom"))
+
+    def _start_ws(self, plain, history):
+        if plain:
+            raise Failed("the ws peer is measured over TLS only")
+        script = os.path.join(PERF, "peers", "ws.js")
+        if not os.path.isdir(os.path.join(PERF, "peers", "node_modules")):
+            raise Failed("the peers are not installed: npm ci --prefix perf/peers")
+        command = ["node", script, self.cert, self.key, str(history)]
+        return Server(command, self.server_core, self._log("ws"))
+
+    def bench(self, server, scenario, **options):
+        """One run of ringroom-bench; its report as a dict."""
+        command = ["taskset", "-c", str(self.bench_core), self.program("ringroom-bench"),
+                   "--json", "--scenario", scenario, "--url", server.url, "--pid", str(server.pid)]
+        if self.spin:
+            command.append("--spin")
+        for name, value in options.items():
+            command += ["--" + name.replace("_", "-"), str(value)]
+        return self._run_json(command, 900)
+
+    def floor(self, **options):
+        command = [self.program("ringroom-floor"), "--json", "--cert", self.cert, "--key", self.key,
+                   "--cores", f"{self.server_core},{self.bench_core}"]
+        for name, value in options.items():
+            command += ["--" + name, str(value)]
+        return self._run_json(command, 60)
+
+    def _run_json(self, command, timeout):
+        with open(self._log("bench"), "a", encoding="utf-8") as log:
+            log.write(" ".join(command) + "\n")
+            log.flush()
+            done = subprocess.run(command, stdout=subprocess.PIPE, stderr=log, text=True,
+                                  timeout=timeout, check=False)
+            log.write(done.stdout)
+        if not done.stdout.strip():
+            raise Failed(f"{os.path.basename(command[3])} failed with status {done.returncode}; "
+                         f"see {self._log('bench')}")
+        report = json.loads(done.stdout)
+        report["status"] = done.returncode
+        return report
