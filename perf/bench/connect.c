@@ -31,8 +31,8 @@ static void on_opened(void *scenario, struct conn *conn)
 {
     struct churn *c = scenario;
     char json[100];
-    int count = snprintf(json, sizeof json, "{\"op\":\"join\",\"id\":1,\"room\":\"c%x-%u\"}", c->tag,
-                         conn->index);
+    int count = snprintf(json, sizeof json, "{\"op\":\"join\",\"id\":1,\"room\":\"c%x-%u\"}",
+                         c->tag, conn->index);
     engine_text(&c->engine, conn, json, (size_t)count);
 }
 
@@ -93,10 +93,9 @@ static void measure(struct churn *c, const char *prefix, bool resume, struct rep
     churn_for(c, o->duration_s, resume);
     double elapsed_ns = (double)(now_ns() - begun_ns);
     double done = (double)c->done;
-    double values[] = {done / elapsed_ns * 1e9,
-                       (double)(probe_cpu_ns(&o->probe) - cpu_ns) / done / 1e3,
-                       (double)c->resumed / done * 100,
-                       (double)(own_cpu_ns() - own_ns) / elapsed_ns * 100};
+    double values[] = {
+        done / elapsed_ns * 1e9, (double)(probe_cpu_ns(&o->probe) - cpu_ns) / done / 1e3,
+        (double)c->resumed / done * 100, (double)(own_cpu_ns() - own_ns) / elapsed_ns * 100};
     static const char *const names[] = {"per_s", "cpu_us", "resumed_percent", "bench_cpu_percent"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         snprintf(key, sizeof key, "%s%s", prefix, names[i]);
@@ -110,8 +109,10 @@ int scenario_connect(const struct options *o)
     static struct churn c;
     struct report report;
     struct conn_events events = {&c, on_opened, on_text, on_closed};
-    struct engine_options engine = {.target = &o->target, .connections_max = o->parallel,
-                                    .source_base = o->source_base, .spin = o->spin,
+    struct engine_options engine = {.target = &o->target,
+                                    .connections_max = o->parallel,
+                                    .source_base = o->source_base,
+                                    .spin = o->spin,
                                     .keep_sessions = true};
     c.options = o;
     c.tag = (unsigned)getpid() ^ (unsigned)now_ns();

@@ -14,9 +14,9 @@ enum { JOIN_TIMEOUT_S = 120, ERRORS_SHOWN = 5 };
 void crowd_ask_join(struct crowd *c, uint32_t member)
 {
     char json[160];
-    int count = snprintf(json, sizeof json,
-                         "{\"op\":\"join\",\"id\":1,\"room\":\"b%x-%u\",\"name\":\"m%u\"%s}", c->tag,
-                         c->members[member].room, member, c->replay ? "" : ",\"history\":0");
+    int count = snprintf(
+        json, sizeof json, "{\"op\":\"join\",\"id\":1,\"room\":\"b%x-%u\",\"name\":\"m%u\"%s}",
+        c->tag, c->members[member].room, member, c->replay ? "" : ",\"history\":0");
     engine_text(&c->engine, &c->engine.conns[member], json, (size_t)count);
 }
 
@@ -232,7 +232,8 @@ void crowd_send(struct crowd *c, uint32_t room_index, uint64_t intended_ns)
     uint32_t sender;
     if (!next_sender(c, room, &sender))
         return;
-    struct stamp stamp = {.sender = sender, .number = ++c->members[sender].sent, .intended_ns = intended_ns};
+    struct stamp stamp = {
+        .sender = sender, .number = ++c->members[sender].sent, .intended_ns = intended_ns};
     int head = snprintf(json, 200, "{\"op\":\"send\",%s\"room\":\"b%x-%u\",\"text\":\"",
                         c->options->acks ? "\"id\":2," : "", c->tag, room_index);
     stamp_write(json + head, &stamp);

@@ -114,7 +114,8 @@ static void reap(struct engine *e, struct conn *c)
 {
     if (c->state != CONN_CLOSING || c->kernel_owns)
         return;
-    int none = -1; /* by a register call, since a direct close could race with the slot's next use */
+    /* By a register call, since a direct close could race with the slot's next use. */
+    int none = -1;
     io_uring_register_files_update(&e->ring, c->index, &none, 1);
     bool listed = c->dirty;
     conn_deinit(c);
@@ -267,8 +268,8 @@ void engine_resume(struct engine *e, struct conn *c)
 static int bind_source(const struct engine *e, int fd)
 {
     unsigned source = (unsigned)(e->connects / ENGINE_PER_SOURCE) % ENGINE_SOURCES_MAX;
-    struct sockaddr_in from = {
-        .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK + e->source_base + source)};
+    struct sockaddr_in from = {.sin_family = AF_INET,
+                               .sin_addr.s_addr = htonl(INADDR_LOOPBACK + e->source_base + source)};
     if ((ntohl(e->target->address.sin_addr.s_addr) >> 24) != 127)
         return 0;
     return bind(fd, (struct sockaddr *)&from, sizeof from) < 0 ? -errno : 0;

@@ -28,8 +28,11 @@ static int run(struct crowd *crowd, const struct options *o)
     }
     stall_percent(crowd, o->stalled_percent);
     double readers = crowd->member_count * (1 - o->stalled_percent / 100) / crowd->room_count;
-    struct load load = {.rate = o->rate, .readers_a_room = readers < 1 ? 1 : (uint32_t)(readers + 0.5),
-                        .warmup_s = o->warmup_s, .duration_s = o->duration_s, .burst = o->burst,
+    struct load load = {.rate = o->rate,
+                        .readers_a_room = readers < 1 ? 1 : (uint32_t)(readers + 0.5),
+                        .warmup_s = o->warmup_s,
+                        .duration_s = o->duration_s,
+                        .burst = o->burst,
                         .poisson = o->poisson};
     load_run(crowd, &load, &result);
     crowd_drain(crowd, 3);

@@ -5,7 +5,8 @@
 /* The longest frame that is believed; above it the stream is taken to be broken. */
 static const uint64_t frame_bytes_max = 64u << 20;
 
-static bool header_parse(const uint8_t *data, size_t count, size_t *ret_header, uint64_t *ret_payload)
+static bool header_parse(const uint8_t *data, size_t count, size_t *ret_header,
+                         uint64_t *ret_payload)
 {
     size_t header = 2;
     uint64_t payload = data[1] & 0x7f;

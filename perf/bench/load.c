@@ -48,8 +48,9 @@ static void send_due(struct crowd *crowd, const struct load *load, struct pacer 
                      struct histogram *lateness)
 {
     uint64_t now = now_ns();
-    for (unsigned sent = 0; sent < SENDS_A_TURN && p->due_ns <= (double)now &&
-                            p->due_ns < (double)p->end_ns; sent += load->burst) {
+    for (unsigned sent = 0;
+         sent < SENDS_A_TURN && p->due_ns <= (double)now && p->due_ns < (double)p->end_ns;
+         sent += load->burst) {
         uint64_t due = (uint64_t)p->due_ns;
         for (uint32_t i = 0; i < load->burst; i++)
             crowd_send(crowd, p->room, due);
@@ -85,8 +86,8 @@ static bool run_until(struct crowd *crowd, const struct load *load, struct pacer
     return true;
 }
 
-static void conclude(const struct load *load, const struct snapshot *from, const struct snapshot *to,
-                     struct load_result *r)
+static void conclude(const struct load *load, const struct snapshot *from,
+                     const struct snapshot *to, struct load_result *r)
 {
     double ns = (double)(to->at_ns - from->at_ns);
     double deliveries = (double)(to->delivered - from->delivered);
@@ -109,10 +110,12 @@ void load_run(struct crowd *crowd, const struct load *load, struct load_result *
     *ret_result = (struct load_result){0};
 
     double bursts_per_s = load->rate / load->readers_a_room / load->burst;
-    struct pacer p = {.interval_ns = 1e9 / bursts_per_s, .due_ns = (double)start,
-                      .end_ns = crowd->measure_to_ns, .random = start};
-    bool kept_up = run_until(crowd, load, &p, crowd->measure_from_ns, delivered_before,
-                             &ret_result->lateness);
+    struct pacer p = {.interval_ns = 1e9 / bursts_per_s,
+                      .due_ns = (double)start,
+                      .end_ns = crowd->measure_to_ns,
+                      .random = start};
+    bool kept_up =
+        run_until(crowd, load, &p, crowd->measure_from_ns, delivered_before, &ret_result->lateness);
     struct snapshot from = snapshot(crowd, &p);
     kept_up = kept_up && run_until(crowd, load, &p, crowd->measure_to_ns, delivered_before,
                                    &ret_result->lateness);

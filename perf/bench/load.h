@@ -9,7 +9,7 @@
 #include "report.h"
 
 struct load {
-    double rate;            /* deliveries a second, to readers that read */
+    double rate;             /* deliveries a second, to readers that read */
     uint32_t readers_a_room; /* how many of them a message reaches */
     double warmup_s;
     double duration_s;
@@ -22,13 +22,14 @@ struct load_result {
     double delivered_per_s;
     double messages_per_s;
     double cpu_us_per_delivery;
-    double server_percent; /* of a core */
-    double own_percent;    /* of a core: near 100, the generator was the bound */
-    bool given_up;         /* the backlog passed some seconds of load: the rest was not sent */
+    double server_percent;     /* of a core */
+    double own_percent;        /* of a core: near 100, the generator was the bound */
+    bool given_up;             /* the backlog passed some seconds of load: the rest was not sent */
     struct histogram lateness; /* of sending, behind the intended time: the generator's own fault */
 };
 
 /* Runs the load. Latencies stand in crowd->latency afterwards; the caller drains. */
 void load_run(struct crowd *crowd, const struct load *load, struct load_result *ret_result);
 /* Adds a result and the crowd's latencies to the report. */
-void load_report(const struct crowd *crowd, const struct load_result *result, struct report *report);
+void load_report(const struct crowd *crowd, const struct load_result *result,
+                 struct report *report);

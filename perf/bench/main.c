@@ -9,8 +9,8 @@ static const struct {
     const char *name;
     int (*run)(const struct options *o);
 } scenarios[] = {
-    {"fanout", scenario_fanout},   {"search", scenario_search},   {"stalled", scenario_stalled},
-    {"idle", scenario_idle},       {"connect", scenario_connect}, {"history", scenario_history},
+    {"fanout", scenario_fanout}, {"search", scenario_search},   {"stalled", scenario_stalled},
+    {"idle", scenario_idle},     {"connect", scenario_connect}, {"history", scenario_history},
     {"rooms", scenario_rooms},
 };
 

@@ -19,7 +19,8 @@ static const struct {
     {"--connections", TYPE_COUNT, FIELD(connections), "connections, spread evenly over the rooms"},
     {"--rooms", TYPE_COUNT, FIELD(rooms), "rooms; in `rooms`: how many are made"},
     {"--rate", TYPE_NUMBER, FIELD(rate),
-     "deliveries a second offered: messages a second times members of a room; `search` starts here"},
+     "deliveries a second offered: messages a second times members of a room; `search` starts "
+     "here"},
     {"--rate-max", TYPE_NUMBER, FIELD(rate_max), "where `search` ends"},
     {"--size", TYPE_COUNT, FIELD(size), "bytes of a message's text, at least 32"},
     {"--duration", TYPE_NUMBER, FIELD(duration_s), "seconds measured"},
@@ -127,10 +128,21 @@ static const char *wrong(const struct options *o)
 
 int options_parse(int argc, char **argv, struct options *ret_options)
 {
-    struct options o = {.scenario = "fanout", .connections = 1000, .rooms = 100, .rate = 20000,
-                        .rate_max = 4e6, .size = 200, .duration_s = 5, .warmup_s = 1, .burst = 1,
-                        .stalled = 1000, .messages = 1000, .joiners = 200, .parallel = 16,
-                        .p99_ms = {10, 50}, .p99_count = 2};
+    struct options o = {.scenario = "fanout",
+                        .connections = 1000,
+                        .rooms = 100,
+                        .rate = 20000,
+                        .rate_max = 4e6,
+                        .size = 200,
+                        .duration_s = 5,
+                        .warmup_s = 1,
+                        .burst = 1,
+                        .stalled = 1000,
+                        .messages = 1000,
+                        .joiners = 200,
+                        .parallel = 16,
+                        .p99_ms = {10, 50},
+                        .p99_count = 2};
     for (int i = 1; i < argc; i++) {
         bool used = false;
         if (strcmp(argv[i], "--help") == 0) {

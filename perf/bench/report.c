@@ -21,7 +21,8 @@ void report_latency(struct report *r, const char *prefix, const struct histogram
     static const struct {
         const char *name;
         double percent;
-    } points[] = {{"p50_ms", 50}, {"p90_ms", 90}, {"p99_ms", 99}, {"p999_ms", 99.9}, {"max_ms", 100}};
+    } points[] = {
+        {"p50_ms", 50}, {"p90_ms", 90}, {"p99_ms", 99}, {"p999_ms", 99.9}, {"max_ms", 100}};
     for (size_t i = 0; i < sizeof points / sizeof points[0]; i++) {
         char key[64];
         snprintf(key, sizeof key, "%s%s", prefix, points[i].name);

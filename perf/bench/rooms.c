@@ -49,7 +49,8 @@ static void on_closed(void *scenario, struct conn *conn, int error)
 {
     struct makers *m = scenario;
     m->errors++;
-    fprintf(stderr, "ringroom-bench: connection %u was closed: %s\n", conn->index, strerror(-error));
+    fprintf(stderr, "ringroom-bench: connection %u was closed: %s\n", conn->index,
+            strerror(-error));
 }
 
 static void make_room(struct makers *m, struct conn *conn)
@@ -59,7 +60,8 @@ static void make_room(struct makers *m, struct conn *conn)
     snprintf(name, sizeof name, "r%x-%u-%u", m->tag, conn->index, m->begun[conn->index]++);
     int count = snprintf(json, sizeof json, "{\"op\":\"join\",\"room\":\"%s\"}", name);
     engine_text(&m->engine, conn, json, (size_t)count);
-    count = snprintf(json, sizeof json, "{\"op\":\"send\",\"id\":2,\"room\":\"%s\",\"text\":\"", name);
+    count =
+        snprintf(json, sizeof json, "{\"op\":\"send\",\"id\":2,\"room\":\"%s\",\"text\":\"", name);
     memset(json + count, 'x', m->options->size);
     memcpy(json + count + m->options->size, "\"}", 2);
     engine_text(&m->engine, conn, json, (size_t)count + m->options->size + 2);
@@ -112,7 +114,8 @@ static void measure(struct makers *m)
     report_number(&report, "bytes_per_room",
                   ((double)after.anonymous_bytes - (double)before.anonymous_bytes) / rooms);
     report_number(&report, "bytes_per_further_room",
-                  ((double)after.anonymous_bytes - (double)between.anonymous_bytes) / (rooms - half));
+                  ((double)after.anonymous_bytes - (double)between.anonymous_bytes) /
+                      (rooms - half));
     report_number(&report, "cpu_us_per_room", (double)cpu_ns / 1e3 / rooms);
     report_number(&report, "rooms_per_s", rooms / elapsed_s);
     report_number(&report, "acks_missing", rooms - (double)m->acks);
@@ -124,8 +127,10 @@ int scenario_rooms(const struct options *o)
 {
     static struct makers m;
     struct conn_events events = {&m, on_opened, on_text, on_closed};
-    struct engine_options engine = {.target = &o->target, .connections_max = MAKERS,
-                                    .source_base = o->source_base, .spin = o->spin};
+    struct engine_options engine = {.target = &o->target,
+                                    .connections_max = MAKERS,
+                                    .source_base = o->source_base,
+                                    .spin = o->spin};
     m.options = o;
     m.tag = (unsigned)getpid() ^ (unsigned)now_ns();
     int error = engine_init(&m.engine, &m.tls, &engine, &events);
@@ -138,5 +143,5 @@ int scenario_rooms(const struct options *o)
     measure(&m);
     engine_deinit(&m.engine);
     return m.errors || m.left_total < o->rooms || m.acks != m.left_total ? SCENARIO_FAULTY
-                                                                             : SCENARIO_OK;
+                                                                         : SCENARIO_OK;
 }

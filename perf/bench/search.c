@@ -47,12 +47,16 @@ static void try_once(struct search *s, double rate)
 {
     const struct options *o = s->options;
     struct load_result result;
-    struct load load = {.rate = rate, .readers_a_room = s->crowd.rooms[0].member_count,
-                        .warmup_s = o->warmup_s, .duration_s = o->duration_s, .burst = o->burst,
+    struct load load = {.rate = rate,
+                        .readers_a_room = s->crowd.rooms[0].member_count,
+                        .warmup_s = o->warmup_s,
+                        .duration_s = o->duration_s,
+                        .burst = o->burst,
                         .poisson = o->poisson};
     load_run(&s->crowd, &load, &result);
     double p99_ms = (double)histogram_percentile(&s->crowd.latency, 99) / 1e6;
-    fprintf(stderr, "  %9.0f/s offered, %9.0f/s came, p99 %8.2f ms, %6.3f us a delivery, bench %3.0f%%%s\n",
+    fprintf(stderr,
+            "  %9.0f/s offered, %9.0f/s came, p99 %8.2f ms, %6.3f us a delivery, bench %3.0f%%%s\n",
             rate, result.delivered_per_s, p99_ms, result.cpu_us_per_delivery, result.own_percent,
             result.given_up ? ", given up" : "");
     crowd_drain(&s->crowd, 3);

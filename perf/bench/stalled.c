@@ -11,8 +11,11 @@ enum { STALLED_RCVBUF = 16384 };
 /* The warm-up must fill the stalled readers' sockets: a few seconds at 1,000 messages a second. */
 static struct load load_of(const struct options *o)
 {
-    return (struct load){.rate = o->rate, .readers_a_room = o->connections,
-                         .warmup_s = o->warmup_s, .duration_s = o->duration_s, .burst = o->burst,
+    return (struct load){.rate = o->rate,
+                         .readers_a_room = o->connections,
+                         .warmup_s = o->warmup_s,
+                         .duration_s = o->duration_s,
+                         .burst = o->burst,
                          .poisson = o->poisson};
 }
 

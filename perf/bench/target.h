@@ -11,5 +11,6 @@ struct target {
 };
 
 /* ws:// wss:// http:// https:// with a numeric IPv4 host and a port; the path is /ws where the URL
- * has none, so that a server's "ready" line can be given as it is. False if url is none of these. */
+ * has none, so that a server's "ready" line can be given as it is. False if url is none of these.
+ */
 bool target_parse(const char *url, struct target *ret_target);

@@ -46,8 +46,9 @@ static uint64_t clock_ns(clockid_t id)
 static int write_message(char *to, unsigned text_bytes)
 {
     char *json = to + 4;
-    int count = sprintf(json, "{\"ev\":\"message\",\"room\":\"b12345678-12\",\"seq\":12345,"
-                              "\"ts\":1700000000000,\"from\":\"m123\",\"uid\":\"abcdefgh\",\"text\":\"");
+    int count =
+        sprintf(json, "{\"ev\":\"message\",\"room\":\"b12345678-12\",\"seq\":12345,"
+                      "\"ts\":1700000000000,\"from\":\"m123\",\"uid\":\"abcdefgh\",\"text\":\"");
     memset(json + count, 'x', text_bytes);
     memcpy(json + count + text_bytes, "\"}", 2);
     count += (int)text_bytes + 2;
@@ -172,8 +173,10 @@ static bool take(struct floor_options *o, const char *name, const char *value)
     const struct {
         const char *name;
         unsigned *field;
-    } counts[] = {{"--connections", &o->connections}, {"--batch", &o->batch},
-                  {"--gather", &o->gather}, {"--size", &o->text_bytes}};
+    } counts[] = {{"--connections", &o->connections},
+                  {"--batch", &o->batch},
+                  {"--gather", &o->gather},
+                  {"--size", &o->text_bytes}};
     for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
         if (strcmp(name, counts[i].name) == 0) {
             *counts[i].field = (unsigned)atoi(value);
@@ -213,13 +216,18 @@ static bool parse(int argc, char **argv, struct floor_options *o)
 int main(int argc, char **argv)
 {
     static struct sender sender;
-    struct floor_options options = {.connections = 1000, .batch = 64, .gather = 1,
-                                    .text_bytes = 200, .seconds = 2, .send_core = -1,
+    struct floor_options options = {.connections = 1000,
+                                    .batch = 64,
+                                    .gather = 1,
+                                    .text_bytes = 200,
+                                    .seconds = 2,
+                                    .send_core = -1,
                                     .receive_core = -1};
     if (!parse(argc, argv, &options)) {
         fputs("ringroom-floor --cert FILE --key FILE [--connections N] [--batch 1..256]\n"
               "  [--gather 1..32, all in one record] [--size BYTES] [--duration S]\n"
-              "  [--rate DELIVERIES_PER_S] [--cores SENDER,RECEIVER] [--json]\n", stderr);
+              "  [--rate DELIVERIES_PER_S] [--cores SENDER,RECEIVER] [--json]\n",
+              stderr);
         return 2;
     }
     int result = open_sender(&sender, &options);

@@ -11,12 +11,12 @@
 static int open_listener(struct sockaddr_in *address)
 {
     socklen_t bytes = sizeof *address;
-    *address = (struct sockaddr_in){.sin_family = AF_INET,
-                                    .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    *address =
+        (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd >= 0 && (bind(fd, (struct sockaddr *)address, sizeof *address) < 0 ||
-                    listen(fd, 128) < 0 ||
-                    getsockname(fd, (struct sockaddr *)address, &bytes) < 0)) {
+    if (fd >= 0 &&
+        (bind(fd, (struct sockaddr *)address, sizeof *address) < 0 || listen(fd, 128) < 0 ||
+         getsockname(fd, (struct sockaddr *)address, &bytes) < 0)) {
         close(fd);
         fd = -1;
     }

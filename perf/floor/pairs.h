@@ -24,4 +24,5 @@ struct pairs {
 int pairs_open(struct pairs *p, unsigned count, const char *cert, const char *key);
 void pairs_close(struct pairs *p);
 /* Seals data for one pair; returns the bytes written at to, which has room for them, or -1. */
-long pairs_seal(struct pairs *p, unsigned pair, const void *data, int count, uint8_t *to, long room);
+long pairs_seal(struct pairs *p, unsigned pair, const void *data, int count, uint8_t *to,
+                long room);
