@@ -203,7 +203,7 @@ static void submit_and_wait(struct ring *ring, uint64_t timeout_ms)
                                         .tv_nsec = (long long)(timeout_ms % 1000) * 1000000};
     int submitted;
 
-    if (timeout_ms == 0 || ring->completions_count)
+    if (timeout_ms == 0)
         submitted = io_uring_submit_and_get_events(&ring->uring);
     else if (timeout_ms == UINT64_MAX)
         submitted = io_uring_submit_and_wait(&ring->uring, 1);
@@ -213,12 +213,16 @@ static void submit_and_wait(struct ring *ring, uint64_t timeout_ms)
         ring->stats.submitted += (uint64_t)submitted;
 }
 
-void ring_turn(struct ring *ring, uint64_t timeout_ms)
+void ring_wait(struct ring *ring, uint64_t timeout_ms)
 {
     submit_and_wait(ring, timeout_ms);
     ring->turn++;
     ring->stats.turns++;
     reap(ring);
+}
+
+void ring_run(struct ring *ring)
+{
     for (uint32_t i = 0; i < ring->completions_count; i++) {
         struct ring_completion *c = &ring->completions[i];
         c->op->done(c->op, c->res, c->flags);

@@ -86,6 +86,11 @@ static void close_notices(struct room *room)
     room->count_due = false;
 }
 
+static void publish_members(struct room *room)
+{
+    atomic_store_explicit(&room->members_seen, room_members(room), memory_order_relaxed);
+}
+
 int room_join(struct room *room, struct room_seat *seat, struct slice uid, struct slice name,
               bool *ret_came)
 {
@@ -108,6 +113,7 @@ int room_join(struct room *room, struct room_seat *seat, struct slice uid, struc
         return error;
     }
     *ret_came = user->sessions++ == 0;
+    publish_members(room);
     room->sessions++;
     if (seat->sessions++ == 0)
         list_append(&room->seats, &seat->link);
@@ -127,6 +133,7 @@ bool room_leave(struct room *room, struct room_seat *seat, struct slice uid)
         return false;
     table_remove(&room->users, &user->link);
     mem_free(user);
+    publish_members(room);
     return true;
 }
 

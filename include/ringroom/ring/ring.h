@@ -42,8 +42,10 @@ void ring_free(struct ring *ring);
 int ring_fd(const struct ring *ring);
 
 /* Submits what has been prepared; where `timeout_ms` is not 0, waits until something completes or
- * so much time has passed (UINT64_MAX: no limit); then runs the completions. */
-void ring_turn(struct ring *ring, uint64_t timeout_ms);
+ * so much time has passed (UINT64_MAX: no limit). Then copies the completions out. */
+void ring_wait(struct ring *ring, uint64_t timeout_ms);
+/* Runs the completions that the last wait brought. */
+void ring_run(struct ring *ring);
 /* Ends the wait of the ring with that descriptor. Goes out with this ring's next submission. */
 void ring_wake(struct ring *ring, int other_fd);
 /* The same at once, from a thread without a ring of its own: it makes one for the moment. */

@@ -56,6 +56,7 @@ struct room {
     struct table cids;               /* struct room_cid; remembered as long as its message is kept */
     struct room_cid *cids_first, **cids_end; /* oldest first */
     uint32_t sessions;               /* connections in the room */
+    _Atomic uint32_t members_seen;   /* room_members(), for other shards; may lag a little */
     struct retention retention;
     uint64_t last_ts_ms;             /* Unix time of the newest message: never goes back */
     uint64_t counted_ms;             /* when the last count-only presence notice was sent */

@@ -1,0 +1,74 @@
+/* ask.h - a letter between shards: something asked of a room's owner, and its answer.
+ *
+ * An ask is made by the shard of the connection that wants something, travels to
+ * the owner of the room, is answered there in place, and comes home to be
+ * delivered and freed: its maker is the one who frees it. Where owner and maker
+ * are one shard it is answered on the spot.
+ *
+ * Bound     ASKS_MAX under way for a shard; beyond it requests are answered with
+ *           `unavailable`. */
+#pragma once
+
+#include "ringroom/base/buf.h"
+#include "ringroom/proto/native.h"
+#include "ringroom/sync/inbox.h"
+
+struct conn;
+struct member;
+struct view;
+
+enum post_kind {
+    POST_JOIN,     /* ask: become a member */
+    POST_STATE,    /* ask: the room's present state; perhaps a new name */
+    POST_SEND,     /* ask: append a message */
+    POST_TYPING,   /* ask: tell the others */
+    POST_HISTORY,  /* ask */
+    POST_MEMBERS,  /* ask */
+    POST_LEAVE,    /* a member's own letter: gone from the room */
+    POST_ADVANCED, /* a view's own letter, from the owner: the room has something new */
+    POST_STOP,     /* orders of the server */
+    POST_CUT,
+    POST_EXIT,
+};
+
+/* The head of every letter. */
+struct post {
+    struct letter letter;
+    uint8_t kind;  /* enum post_kind */
+    bool answered; /* on its way home */
+    uint16_t from; /* the shard it comes home to */
+};
+
+enum { ASKS_MAX = 1 << 16 };
+
+struct ask {
+    struct post post;
+    struct conn *conn; /* stays until the ask is home */
+
+    /* The question. Slices point into bytes[]. */
+    struct view *view;     /* of the asking shard; NULL where it has none of that room */
+    struct member *member; /* join: to be made a member when the answer is yes */
+    struct slice id, room, uid, name, cid, body, since_epoch;
+    struct room_wish wish;     /* join */
+    struct native_range range; /* history */
+    uint64_t session;          /* of the connection: events that are not for itself */
+    bool renames;              /* state: `name` is to be taken over */
+
+    /* The answer. */
+    struct native_fault fault; /* code NULL: success */
+    struct room *owned;        /* join: the owner's room, readable while a member */
+    struct native_joined joined;
+    uint64_t cursor, notices_cursor;
+    uint64_t seq, ts_ms;
+    bool dup;
+    struct buf reply; /* history, members: ready JSON */
+
+    uint32_t used, cap;
+    uint8_t bytes[];
+};
+
+/* NULL where memory has run out. `bytes` for the slices that ask_put() will copy. */
+struct ask *ask_new(enum post_kind kind, struct conn *conn, size_t bytes);
+void ask_free(struct ask *ask); /* takes NULL */
+/* Copies a slice into the ask. There must be room. */
+struct slice ask_put(struct ask *ask, struct slice from);

@@ -1,0 +1,123 @@
+/* conn.h - one client: its socket, TLS, HTTP, WebSocket, and the rooms it is in.
+ *
+ * Threads   the shard that accepted it, for good. `uid`, `session` are constant
+ *           from its first join on: a room's owner reads them while a letter of
+ *           the connection is with it.
+ * Ownership the shard's list. Freed by the shard's reaper when the socket is
+ *           closed and all its letters are home (letters == 0).
+ * Bound     `out`: input is not read while it is above CONN_OUT_HIGH; `stash`:
+ *           likewise; letters: CONN_SENDS_MAX sends under way. */
+#pragma once
+
+#include "ringroom/base/list.h"
+#include "ringroom/ring/stream.h"
+#include "ringroom/shard/ask.h"
+#include "ringroom/shard/view.h"
+#include "ringroom/wire/http.h"
+#include "ringroom/wire/tls.h"
+#include "ringroom/wire/ws.h"
+
+enum {
+    CONN_OUT_HIGH = 64 << 10,   /* bytes waiting above which no more requests are read */
+    CONN_STASH_HIGH = 64 << 10, /* bytes read but not yet acted on, above which receiving pauses */
+    CONN_SENDS_MAX = 128,       /* sends under way to other shards */
+    CONN_REFUSALS_MAX = 10,     /* rate-limited requests in a row, then close 4009 */
+    CONN_LINGER_MS = 1000,      /* for the peer's end after ours */
+    CONN_CLOSE_MS = 3000,       /* for a closing connection to take its last bytes */
+    CONN_SID_BYTES = 22,        /* base64url of 128 bits */
+    CONN_UID_BYTES = 8,         /* base64url of 48 bits */
+};
+
+enum conn_phase {
+    CONN_HTTP,     /* TLS handshake and HTTP requests */
+    CONN_NATIVE,   /* WebSocket, the native dialect */
+    CONN_ECHO,     /* WebSocket, the conformance echo */
+    CONN_CLOSING,  /* says its last words; input is dropped, but for the peer's close frame */
+    CONN_LINGER,   /* has ended its direction; waits for the peer's end */
+    CONN_DEAD      /* stream_close() has been called */
+};
+
+struct conn {
+    struct stream stream;
+    struct shard *shard;
+    struct list link;      /* in the shard's connections */
+    struct list ready;     /* in the shard's list of those to flush; in none otherwise */
+    struct list unblocked; /* in the shard's list of those whose stash can go on; or in none */
+    struct timer timer;
+
+    struct tls *tls;   /* NULL: plain, or closed */
+    struct http *http; /* while CONN_HTTP */
+    struct ws *ws;     /* from the upgrade on */
+
+    struct list members; /* struct member.in_conn */
+    struct list dirty;   /* struct member.dirty: rooms with news */
+    struct member *cut;  /* a frame of this room's log is sent in part: nothing else may go before
+                          * its rest */
+    struct buf out;      /* plain bytes that go before any room's news */
+    struct buf sealed;   /* TLS bytes that go before anything: handshake, tickets, alerts */
+    struct buf stash;    /* plain bytes received while blocked */
+    char *name;          /* as given last; NULL: none */
+
+    uint64_t session;    /* unique in the process */
+    uint64_t heard_ms;   /* when a frame, or bytes before the upgrade, last came */
+    uint64_t bucket_us;  /* rate limit: when the bucket is full again (GCRA's arrival time) */
+    uint32_t letters;    /* asks and leaves not home yet */
+    uint32_t rooms;      /* in `members` */
+    uint8_t refusals;    /* rate-limited in a row */
+    uint8_t phase;       /* enum conn_phase */
+    bool waiting;        /* an answer is due before the next request may be read */
+    bool close_received; /* the peer's close frame has come */
+    bool close_sent;     /* ours is in `out`, or gone */
+    bool finishing;      /* closing: when `out` has gone, this side ends */
+    bool shut;           /* close_notify is in `sealed`, or gone */
+    bool stopping;       /* the server is going away */
+    char sid[CONN_SID_BYTES];
+    char uid[CONN_UID_BYTES];
+};
+
+static inline struct slice conn_uid(const struct conn *conn)
+{
+    return slice_make(conn->uid, CONN_UID_BYTES);
+}
+
+/* conn.c: life. Takes over fd. */
+void conn_accept(struct shard *shard, int fd, bool tls);
+/* Drops the connection at once. */
+void conn_abort(struct conn *conn);
+/* Says goodbye: WebSocket peers get a close frame with that code and reason. */
+void conn_close(struct conn *conn, uint16_t code, const char *reason);
+/* Ends an HTTP connection, or a WebSocket whose close handshake is through, after what is in
+ * `out` has gone. */
+void conn_finish(struct conn *conn);
+void conn_free(struct conn *conn);
+/* Its last bytes are gone: ends this side and waits a moment for the peer's end. */
+void conn_linger(struct conn *conn);
+/* From the upgrade on: pings, and the time-out without an answer. */
+void conn_start_alive_checks(struct conn *conn);
+/* The server is going away: come back after so long. */
+void conn_stop(struct conn *conn, uint64_t after_ms);
+
+/* conn_input.c: bytes in. */
+void conn_bytes(struct stream *stream, struct slice bytes);
+/* Acts on what was stashed. */
+void conn_go_on(struct conn *conn);
+/* A reason to wait may have gone: the stash will be looked at in this turn. */
+void conn_unblock(struct conn *conn);
+
+/* conn_http.c */
+void conn_http_input(struct conn *conn, struct slice *in);
+
+/* conn_native.c: requests, and answers coming home. */
+void conn_native_hello(struct conn *conn);
+void conn_native_request(struct conn *conn, struct slice text);
+void conn_native_answer(struct conn *conn, struct ask *ask);
+/* Leaves all rooms. */
+void conn_leave_all(struct conn *conn);
+
+/* conn_output.c: bytes out. */
+/* Appends a WebSocket frame to `out`; a connection that cannot take it is dropped. */
+void conn_send_frame(struct conn *conn, enum ws_opcode opcode, struct slice payload);
+/* It has something to send: it will be flushed in this turn's delivery. */
+void conn_want_flush(struct conn *conn);
+void conn_flush(struct conn *conn);
+void conn_send_gap(struct conn *conn, struct member *member, const struct log_read *gap);

@@ -1,0 +1,51 @@
+/* shard.h - one thread with all it owns: a ring, listeners, connections, rooms.
+ *
+ * Threads   shard_new() and all after it: the shard's own thread. shard_stop():
+ *           any thread that is no shard.
+ * Turn      wait; run completions; drain the inbox; fire timers; deliver; reap. */
+#pragma once
+
+#include "ringroom/shard/mesh.h"
+#include "ringroom/shard/settings.h"
+
+struct shard;
+struct tls_server;
+
+enum { SHARD_LISTENERS_MAX = 32 };
+
+struct shard_listener {
+    int fd; /* bound and listening; the shard closes it */
+    bool tls;
+};
+
+struct shard_plan {
+    uint32_t index;
+    struct mesh *mesh;
+    const struct settings *settings;
+    struct tls_server *tls; /* NULL where no listener has TLS */
+    struct shard_listener listeners[SHARD_LISTENERS_MAX];
+    size_t listeners_count;
+    /* Called on the shard's thread when, after a stop, its last connection has gone. */
+    void (*on_drained)(void *user);
+    void *user;
+};
+
+/* Sets the ring up and registers the shard in the mesh; accepts nothing yet. 0 or a negative errno
+ * with a plain sentence in ret_why. */
+int shard_new(const struct shard_plan *plan, struct shard **ret_shard, char *ret_why,
+              size_t why_bytes);
+/* Serves until it is told to exit. All shards of the mesh must have been made. */
+void shard_run(struct shard *shard);
+/* After every shard of the mesh has returned from shard_run(). */
+void shard_free(struct shard *shard);
+
+/* Letters of the server to a shard: storage is the caller's, until the shard has exited. */
+enum shard_order { SHARD_STOP, SHARD_CUT, SHARD_EXIT };
+struct shard_command {
+    struct letter letter;
+    uint8_t words[24]; /* the shard's own */
+};
+/* SHARD_STOP: stop accepting, tell clients when to come back, close them; on_drained() follows.
+ * SHARD_CUT: drop what is still connected. SHARD_EXIT: return from shard_run(). */
+void shard_command(struct mesh *mesh, uint32_t index, struct shard_command *command,
+                   enum shard_order order);

@@ -1,0 +1,58 @@
+/* view.h - a room as a shard with members in it sees it: who of ours is in, who is to be told.
+ *
+ * Threads   the shard's own, but for `seat` and `advanced`, which the room's owner
+ *           holds from the first join until the last leave has come home.
+ * Ownership the shard's table of views. A view is freed when no member and no
+ *           letter refers to it (refs).
+ * Life      of a member: made for a join; in the view's list once the answer has
+ *           come; out of it, and of the connection's, when it leaves; freed when
+ *           its leave letter is home. */
+#pragma once
+
+#include "ringroom/room/room.h"
+#include "ringroom/shard/ask.h"
+
+struct shard;
+
+struct view {
+    struct table_link link; /* in the shard's views, by room name */
+    struct shard *shard;
+    struct post advanced;
+    struct room_seat seat;
+    struct room *room;   /* readable while a member is in; NULL before the first answer */
+    struct list members; /* struct member, joined */
+    struct list dirty;   /* in the shard's list of views with news; in none otherwise */
+    uint32_t refs;       /* members not yet freed, and joins under way */
+    uint32_t owner;      /* shard */
+    uint8_t name_len;
+    char name[];
+};
+
+enum member_state { MEMBER_JOINING, MEMBER_JOINED, MEMBER_LEAVING };
+
+/* One connection in one room. */
+struct member {
+    struct post leave;
+    struct conn *conn;
+    struct view *view;
+    struct list in_view; /* while joined */
+    struct list in_conn; /* from the request to join until it leaves */
+    struct list dirty;   /* in the connection's list of rooms with news; in none otherwise */
+    char *name;          /* NULL: the connection's own */
+    struct log_cursor messages;
+    struct log_cursor notices;
+    uint8_t state; /* enum member_state */
+};
+
+/* Finds or creates; NULL where memory has run out. Takes a reference. */
+struct view *view_get(struct shard *shard, struct slice room_name);
+void view_put(struct view *view);
+static inline struct slice view_name(const struct view *view)
+{
+    return slice_make(view->name, view->name_len);
+}
+
+/* The room has advanced: its members will be looked at in this turn's delivery. */
+void view_mark(struct view *view);
+/* For each joined member: it has news to send. */
+void view_tell_members(struct view *view);

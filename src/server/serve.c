@@ -1,0 +1,326 @@
+/* serve.c - the server's life: sockets, threads, ready, signals, drain, exit. */
+#include "ringroom/server/serve.h"
+#include "ringroom/base/clock.h"
+#include "ringroom/base/hash.h"
+#include "ringroom/base/mem.h"
+#include "ringroom/wire/tls.h"
+#include "serve_parts.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+
+enum { EXIT_WRONG = 2, CUT_MS = 2000, DRAINED_SIGNAL = SIGUSR1 };
+
+struct server;
+
+/* A shard's thread. */
+struct worker {
+    struct server *server;
+    struct shard_plan plan;
+    struct shard *shard;
+    pthread_t thread;
+    int cpu; /* -1: not pinned */
+    struct shard_command stop, cut, exit;
+};
+
+struct server {
+    const struct config *config;
+    struct tls_server *tls;
+    struct mesh *mesh;
+    struct sockets sockets;
+    struct worker *workers;
+    pthread_t main_thread;
+
+    /* Start-up and drain alone; no shard takes this lock while it serves. */
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    uint32_t made, failed, drained; /* workers */
+    bool go;                        /* all shards are made: serve */
+    bool give_up;
+    char why[512];
+};
+
+/* Workers */
+
+static void drained(void *user)
+{
+    struct worker *worker = user;
+    struct server *server = worker->server;
+
+    pthread_mutex_lock(&server->lock);
+    server->drained++;
+    pthread_mutex_unlock(&server->lock);
+    pthread_kill(server->main_thread, DRAINED_SIGNAL);
+}
+
+static void pin(const struct worker *worker)
+{
+    cpu_set_t set;
+
+    if (worker->cpu < 0)
+        return;
+    CPU_ZERO(&set);
+    CPU_SET(worker->cpu, &set);
+    pthread_setaffinity_np(pthread_self(), sizeof(set), &set);
+}
+
+/* A shard can serve only when all are made, for it may post to any of them. True: serve. */
+static bool wait_for_the_others(struct worker *worker, int error, const char *why)
+{
+    struct server *server = worker->server;
+
+    pthread_mutex_lock(&server->lock);
+    if (error) {
+        if (!server->failed++)
+            snprintf(server->why, sizeof(server->why), "%s", why);
+    } else
+        server->made++;
+    pthread_cond_broadcast(&server->changed);
+    while (!server->go && !server->give_up)
+        pthread_cond_wait(&server->changed, &server->lock);
+    bool go = server->go;
+    pthread_mutex_unlock(&server->lock);
+    return go;
+}
+
+static void *work(void *arg)
+{
+    struct worker *worker = arg;
+    char why[512] = "";
+
+    pin(worker);
+    int error = shard_new(&worker->plan, &worker->shard, why, sizeof(why));
+    if (wait_for_the_others(worker, error, why))
+        shard_run(worker->shard);
+    return NULL;
+}
+
+/* The n-th CPU that this process may use; -1 where threads are more than CPUs. */
+static int cpu_for(uint32_t n, uint32_t threads)
+{
+    cpu_set_t set;
+
+    if (sched_getaffinity(0, sizeof(set), &set) != 0 || threads > (uint32_t)CPU_COUNT(&set))
+        return -1;
+    for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
+        if (CPU_ISSET(cpu, &set) && n-- == 0)
+            return cpu;
+    return -1;
+}
+
+static void plan_worker(struct server *server, uint32_t index)
+{
+    struct worker *worker = &server->workers[index];
+    const struct sockets *sockets = &server->sockets;
+
+    worker->server = server;
+    worker->cpu = cpu_for(index, server->config->shards);
+    worker->plan = (struct shard_plan){.index = index,
+                                       .mesh = server->mesh,
+                                       .settings = &server->config->settings,
+                                       .tls = server->tls,
+                                       .listeners_count = sockets->count,
+                                       .on_drained = drained,
+                                       .user = worker};
+    for (size_t i = 0; i < sockets->count; i++)
+        worker->plan.listeners[i] = sockets->list[index * sockets->count + i];
+}
+
+static void join_workers(struct server *server, uint32_t started)
+{
+    for (uint32_t i = 0; i < started; i++)
+        pthread_join(server->workers[i].thread, NULL);
+    for (uint32_t i = 0; i < started; i++)
+        shard_free(server->workers[i].shard);
+}
+
+/* Makes all shards, then lets them go together. 0, or -1 with server->why. */
+static int start_workers(struct server *server)
+{
+    uint32_t shards = server->config->shards, started = 0;
+    int error = 0;
+
+    for (; started < shards && !error; started++) {
+        plan_worker(server, started);
+        error = pthread_create(&server->workers[started].thread, NULL, work,
+                               &server->workers[started]);
+        if (error) {
+            snprintf(server->why, sizeof(server->why), "can't start a thread: %s", strerror(error));
+            break;
+        }
+    }
+    pthread_mutex_lock(&server->lock);
+    while (!error && server->made + server->failed < started)
+        pthread_cond_wait(&server->changed, &server->lock);
+    server->go = !error && !server->failed;
+    server->give_up = !server->go;
+    pthread_cond_broadcast(&server->changed);
+    pthread_mutex_unlock(&server->lock);
+    if (server->go)
+        return 0;
+    join_workers(server, started);
+    return -1;
+}
+
+/* Start */
+
+static void raise_files_limit(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+static int fail(int status, const char *why)
+{
+    fprintf(stderr, "ringroom: %s\n", why);
+    return status;
+}
+
+static void print_ready(const struct sockets *sockets)
+{
+    char text[CONFIG_ADDRESS_BYTES];
+
+    for (size_t i = 0; i < sockets->count; i++) {
+        config_address_text(&sockets->addresses[i], text);
+        printf("ready %s://%s\n", i < sockets->tls_count ? "https" : "http", text);
+    }
+    fflush(stdout);
+}
+
+static void warn_if_open(const struct config *config)
+{
+    bool loopback = true;
+
+    for (size_t i = 0; i < config->listen.count; i++)
+        loopback = loopback && config_address_is_loopback(&config->listen.list[i]);
+    for (size_t i = 0; i < config->listen_plain.count; i++)
+        loopback = loopback && config_address_is_loopback(&config->listen_plain.list[i]);
+    if (!loopback)
+        logger_write(LOGGER_WARN, "open to everyone who can reach this address: anyone may join "
+                                  "and write in any room");
+}
+
+/* 0, or the exit status with its reason printed. */
+static int prepare(struct server *server)
+{
+    const struct config *config = server->config;
+    char why[1024] = "";
+
+    if (config->listen.count &&
+        tls_server_new(config->tls_cert, config->tls_key, &server->tls, why, sizeof(why)) != 0)
+        return fail(EXIT_WRONG, why);
+    if (sockets_open(&server->sockets, config, why, sizeof(why)) != 0)
+        return fail(EXIT_WRONG, why);
+    server->mesh = mesh_new(config->shards);
+    server->workers = mem_zalloc(config->shards * sizeof(*server->workers));
+    if (!server->mesh || !server->workers)
+        return fail(EXIT_FAILURE, "out of memory");
+    return 0;
+}
+
+/* Stop */
+
+static uint32_t drained_count(struct server *server)
+{
+    pthread_mutex_lock(&server->lock);
+    uint32_t count = server->drained;
+    pthread_mutex_unlock(&server->lock);
+    return count;
+}
+
+/* Until all shards are drained, the time is up, or someone asks a second time. */
+static void wait_drained(struct server *server, const sigset_t *signals, uint64_t deadline_ms)
+{
+    while (drained_count(server) < server->config->shards) {
+        uint64_t now_ms = clock_mono_ms();
+        if (now_ms >= deadline_ms)
+            return;
+        struct timespec left = {.tv_sec = (time_t)((deadline_ms - now_ms) / 1000),
+                                .tv_nsec = (long)((deadline_ms - now_ms) % 1000) * 1000000};
+        int signal = sigtimedwait(signals, NULL, &left);
+        if (signal == SIGTERM || signal == SIGINT)
+            return;
+    }
+}
+
+static void stop(struct server *server, const sigset_t *signals)
+{
+    uint32_t shards = server->config->shards;
+    uint64_t drain_ms = (uint64_t)server->config->settings.drain_s * 1000;
+
+    logger_write(LOGGER_INFO, "stopping: sending the clients away");
+    notify_manager("STOPPING=1");
+    for (uint32_t i = 0; i < shards; i++)
+        shard_command(server->mesh, i, &server->workers[i].stop, SHARD_STOP);
+    wait_drained(server, signals, clock_mono_ms() + drain_ms);
+    if (drained_count(server) < shards) {
+        for (uint32_t i = 0; i < shards; i++)
+            shard_command(server->mesh, i, &server->workers[i].cut, SHARD_CUT);
+        wait_drained(server, signals, clock_mono_ms() + CUT_MS);
+    }
+}
+
+static void run_until_signal(struct server *server, const sigset_t *signals)
+{
+    int signal;
+
+    print_ready(&server->sockets);
+    logger_write(LOGGER_INFO, "serving with %u shard%s", server->config->shards,
+                 server->config->shards == 1 ? "" : "s");
+    warn_if_open(server->config);
+    notify_manager("READY=1");
+    do
+        signal = sigwaitinfo(signals, NULL);
+    while (signal != SIGTERM && signal != SIGINT);
+    stop(server, signals);
+}
+
+static void block_signals(sigset_t *signals)
+{
+    sigemptyset(signals);
+    sigaddset(signals, SIGTERM);
+    sigaddset(signals, SIGINT);
+    sigaddset(signals, SIGHUP);
+    sigaddset(signals, DRAINED_SIGNAL);
+    pthread_sigmask(SIG_BLOCK, signals, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+int serve(const struct config *config)
+{
+    struct server server = {.config = config,
+                            .main_thread = pthread_self(),
+                            .lock = PTHREAD_MUTEX_INITIALIZER,
+                            .changed = PTHREAD_COND_INITIALIZER};
+    sigset_t signals;
+
+    logger_init(config->log_level, config->log_format == LOG_FORMAT_JSON);
+    block_signals(&signals);
+    raise_files_limit();
+    hash_init();
+    int status = prepare(&server);
+    bool taken = false; /* the shards have the sockets */
+    if (!status && start_workers(&server) != 0)
+        status = fail(EXIT_FAILURE, server.why);
+    else if (!status) {
+        taken = true;
+        run_until_signal(&server, &signals);
+        for (uint32_t i = 0; i < config->shards; i++)
+            shard_command(server.mesh, i, &server.workers[i].exit, SHARD_EXIT);
+        join_workers(&server, config->shards);
+        logger_write(LOGGER_INFO, "stopped");
+    }
+    sockets_free(&server.sockets, !taken);
+    mesh_free(server.mesh);
+    mem_free(server.workers);
+    tls_server_free(server.tls);
+    return status;
+}

@@ -1,0 +1,97 @@
+/* sockets.c - the listening sockets: each address once for each shard. */
+#include "ringroom/base/mem.h"
+#include "ringroom/ring/listener.h"
+#include "serve_parts.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+static int explain(const struct config_listener *at, int error, char *why, size_t why_bytes)
+{
+    char text[CONFIG_ADDRESS_BYTES];
+    const char *hint = "";
+
+    config_address_text(at, text);
+    if (error == -EADDRINUSE)
+        hint = ": another process listens there; stop it, or choose another port";
+    else if (error == -EACCES)
+        hint = ": ports below 1024 need the right to bind them (CAP_NET_BIND_SERVICE)";
+    else if (error == -EADDRNOTAVAIL)
+        hint = ": this machine has no such address";
+    snprintf(why, why_bytes, "listen: can't listen at %s: %s%s", text, strerror(-error), hint);
+    return error;
+}
+
+static bool has_port(const struct config_listener *at)
+{
+    return at->address.v4.sin_port != 0; /* at the same place in v6 */
+}
+
+/* Sockets that share a port would be dealt connections side by side with another server's: first
+ * see that nobody is there. */
+static int check_free(const struct config_listener *at)
+{
+    struct address address = {.v6 = at->address.v6};
+    int fd = has_port(at) ? listener_bind(&address, false) : -1;
+
+    if (fd < 0)
+        return has_port(at) ? fd : 0;
+    close(fd);
+    return 0;
+}
+
+static int open_one(struct sockets *sockets, size_t index, bool tls)
+{
+    struct config_listener *at = &sockets->addresses[index];
+    struct address address = {.v6 = at->address.v6};
+    int error = check_free(at);
+
+    for (uint32_t shard = 0; shard < sockets->shards && !error; shard++) {
+        int fd = listener_bind(&address, true);
+        if (fd < 0)
+            error = fd;
+        else
+            sockets->list[shard * sockets->count + index] =
+                (struct shard_listener){.fd = fd, .tls = tls};
+    }
+    at->address.v6 = address.v6;
+    return error;
+}
+
+int sockets_open(struct sockets *sockets, const struct config *config, char *ret_why,
+                 size_t why_bytes)
+{
+    size_t tls = config->listen.count, count = tls + config->listen_plain.count;
+    int error = 0;
+
+    *sockets = (struct sockets){.count = count, .tls_count = tls, .shards = config->shards};
+    sockets->list = mem_zalloc(count * config->shards * sizeof(*sockets->list));
+    sockets->addresses = mem_zalloc(count * sizeof(*sockets->addresses));
+    if (!sockets->list || !sockets->addresses) {
+        sockets_free(sockets, false);
+        snprintf(ret_why, why_bytes, "out of memory");
+        return -ENOMEM;
+    }
+    for (size_t i = 0; i < count * config->shards; i++)
+        sockets->list[i].fd = -1;
+    for (size_t i = 0; i < count && !error; i++) {
+        sockets->addresses[i] =
+            i < tls ? config->listen.list[i] : config->listen_plain.list[i - tls];
+        error = open_one(sockets, i, i < tls);
+        if (error)
+            explain(&sockets->addresses[i], error, ret_why, why_bytes);
+    }
+    if (error)
+        sockets_free(sockets, true);
+    return error;
+}
+
+void sockets_free(struct sockets *sockets, bool close_all)
+{
+    for (size_t i = 0; close_all && i < sockets->count * sockets->shards; i++)
+        if (sockets->list[i].fd >= 0)
+            close(sockets->list[i].fd);
+    mem_free(sockets->list);
+    mem_free(sockets->addresses);
+    *sockets = (struct sockets){0};
+}

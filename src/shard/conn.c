@@ -1,0 +1,284 @@
+/* conn.c - a connection's life: accepted, kept alive, closed, freed. */
+#include "ringroom/shard/conn.h"
+#include "shard_core.h"
+#include "ringroom/base/check.h"
+#include "ringroom/base/encode.h"
+#include "ringroom/base/random.h"
+
+#include <unistd.h>
+
+enum { TIMER_GRAIN_MS = 1000 }; /* pings of a second go out together: one wake-up, one submit */
+
+static void set_timer(struct conn *conn, uint64_t in_ms)
+{
+    wheel_set(&conn->shard->wheel, &conn->timer, conn->shard->now_ms + in_ms);
+}
+
+/* Keeping alive: judged by what was received, never by what was sent. */
+static void check_alive(struct conn *conn, uint64_t now_ms)
+{
+    const struct settings *settings = conn->shard->settings;
+    uint64_t silent_ms = now_ms - conn->heard_ms;
+    uint64_t ping_ms = (uint64_t)settings->ping_interval_s * 1000;
+
+    if (silent_ms >= (uint64_t)settings->idle_timeout_s * 1000) {
+        conn_close(conn, WS_CODE_NO_PONG, "no pong");
+        return;
+    }
+    uint64_t next_ms = ping_ms;
+    if (silent_ms + TIMER_GRAIN_MS >= ping_ms)
+        conn_send_frame(conn, WS_PING, (struct slice){0});
+    else
+        next_ms = ping_ms - silent_ms;
+    uint64_t due_ms = now_ms + next_ms;
+    due_ms += TIMER_GRAIN_MS - due_ms % TIMER_GRAIN_MS;
+    wheel_set(&conn->shard->wheel, &conn->timer, due_ms);
+}
+
+static void request_timed_out(struct conn *conn)
+{
+    if (!conn->http || !http_under_way(conn->http)) {
+        conn_finish(conn);
+        return;
+    }
+    http_answer_error(&conn->out, 408, "timeout", "the request took too long", NULL, false, false,
+                      conn->shard->wall_ms);
+    conn_finish(conn);
+}
+
+static void timer_fired(struct timer *timer, uint64_t now_ms)
+{
+    struct conn *conn = container_of(timer, struct conn, timer);
+
+    switch (conn->phase) {
+    case CONN_HTTP:
+        request_timed_out(conn);
+        break;
+    case CONN_NATIVE:
+    case CONN_ECHO:
+        check_alive(conn, now_ms);
+        break;
+    default:
+        conn_abort(conn);
+    }
+}
+
+void conn_start_alive_checks(struct conn *conn)
+{
+    conn->heard_ms = conn->shard->now_ms;
+    check_alive(conn, conn->shard->now_ms);
+}
+
+/* Events of the stream */
+
+static void ended(struct stream *stream, int error)
+{
+    struct conn *conn = container_of(stream, struct conn, stream);
+    bool answering = conn->phase == CONN_HTTP || conn->phase == CONN_CLOSING;
+
+    /* A client may end its side and still read the answer. */
+    if (error == 0 && answering && (conn->out.len || conn->sealed.len || conn->stream.sending))
+        conn_finish(conn);
+    else
+        conn_abort(conn);
+}
+
+static void writable(struct stream *stream, int error)
+{
+    struct conn *conn = container_of(stream, struct conn, stream);
+
+    if (error)
+        conn_abort(conn);
+    else if (conn->phase != CONN_DEAD)
+        conn_want_flush(conn);
+}
+
+static void bury(struct conn *conn)
+{
+    list_remove(&conn->link);
+    list_append(&conn->shard->dead, &conn->link);
+}
+
+static void closed(struct stream *stream)
+{
+    struct conn *conn = container_of(stream, struct conn, stream);
+
+    if (!conn->letters)
+        bury(conn);
+}
+
+void conn_letter_home(struct conn *conn)
+{
+    CHECK(conn->letters > 0);
+    conn->letters--;
+    if (conn->stream.slot < 0) {
+        if (!conn->letters)
+            bury(conn);
+    } else
+        conn_unblock(conn);
+}
+
+static const struct stream_handler handler = {
+    .on_bytes = conn_bytes, .on_end = ended, .on_writable = writable, .on_closed = closed};
+
+/* Opening */
+
+static void give_ids(struct conn *conn)
+{
+    uint8_t bits[16 + 6];
+
+    conn->session = ++conn->shard->sessions * conn->shard->mesh->count + conn->shard->index;
+    random_bytes(bits, sizeof(bits));
+    encode_base64url(conn->sid, bits, 16);
+    encode_base64url(conn->uid, bits + 16, 6);
+}
+
+static struct conn *conn_new(struct shard *shard, bool tls)
+{
+    struct conn *conn = mem_zalloc(sizeof(*conn));
+
+    if (!conn)
+        return NULL;
+    conn->shard = shard;
+    timer_init(&conn->timer, timer_fired);
+    list_init(&conn->link);
+    list_init(&conn->ready);
+    list_init(&conn->unblocked);
+    list_init(&conn->members);
+    list_init(&conn->dirty);
+    buf_init(&conn->out, CONN_OUT_HIGH + 4 * NATIVE_HISTORY_BYTES_MAX);
+    buf_init(&conn->sealed, 4 * TLS_HANDSHAKE_OUT_MAX);
+    buf_init(&conn->stash, (size_t)2 * SHARD_RECV_BUFFERS * SHARD_RECV_BUFFER_BYTES);
+    conn->http = http_new(&shard->http_limits);
+    conn->tls = tls ? tls_new(shard->tls) : NULL;
+    if (!conn->http || (tls && !conn->tls)) {
+        conn_free(conn);
+        return NULL;
+    }
+    give_ids(conn);
+    return conn;
+}
+
+void conn_accept(struct shard *shard, int fd, bool tls)
+{
+    struct conn *conn =
+        shard->conns_count < shard->settings->connections_max ? conn_new(shard, tls) : NULL;
+
+    if (!conn) {
+        close(fd);
+        return;
+    }
+    if (stream_open(&conn->stream, shard->ring, fd, &handler) != 0) {
+        conn_free(conn);
+        return;
+    }
+    list_append(&shard->conns, &conn->link);
+    shard->conns_count++;
+    set_timer(conn, (uint64_t)shard->settings->handshake_timeout_s * 1000);
+}
+
+/* Closing */
+
+void conn_abort(struct conn *conn)
+{
+    if (conn->phase == CONN_DEAD)
+        return;
+    conn->cut = NULL;
+    conn->phase = CONN_DEAD;
+    conn_leave_all(conn);
+    wheel_cancel(&conn->shard->wheel, &conn->timer);
+    list_remove(&conn->ready);
+    list_remove(&conn->unblocked);
+    stream_close(&conn->stream);
+}
+
+static void start_closing(struct conn *conn)
+{
+    conn_leave_all(conn);
+    if (conn->phase == CONN_DEAD) /* leaving found it beyond help */
+        return;
+    conn->phase = CONN_CLOSING;
+    /* What lies in the stash is not acted on any more, so what follows it can't be understood. (It
+     * is not given back here: the caller may be walking over it.) */
+    if (conn->stash.len)
+        conn->finishing = true;
+    set_timer(conn, CONN_CLOSE_MS);
+    stream_resume(&conn->stream);
+}
+
+void conn_close(struct conn *conn, uint16_t code, const char *reason)
+{
+    uint8_t frame[2 + WS_CONTROL_MAX];
+
+    if (conn->phase != CONN_NATIVE && conn->phase != CONN_ECHO)
+        return;
+    start_closing(conn);
+    if (conn->phase == CONN_DEAD)
+        return;
+    size_t bytes = ws_close_frame(frame, code, reason);
+    if (buf_append(&conn->out, frame, bytes) != 0) {
+        conn_abort(conn);
+        return;
+    }
+    conn->close_sent = true;
+    /* After a breach of protocol nothing the peer says can be understood. */
+    bool broken = code == WS_CODE_PROTOCOL || code == WS_CODE_BAD_DATA ||
+                  code == WS_CODE_TOO_BIG || code == WS_CODE_INTERNAL;
+    if (broken || conn->close_received)
+        conn_finish(conn);
+    else
+        conn_want_flush(conn);
+}
+
+void conn_finish(struct conn *conn)
+{
+    if (conn->phase >= CONN_LINGER)
+        return;
+    if (conn->phase != CONN_CLOSING)
+        start_closing(conn);
+    if (conn->phase == CONN_DEAD)
+        return;
+    conn->finishing = true;
+    conn_want_flush(conn);
+}
+
+void conn_linger(struct conn *conn)
+{
+    conn->phase = CONN_LINGER;
+    if (conn->stream.ended) {
+        conn_abort(conn);
+        return;
+    }
+    stream_shutdown(&conn->stream);
+    set_timer(conn, CONN_LINGER_MS);
+}
+
+void conn_stop(struct conn *conn, uint64_t after_ms)
+{
+    struct shard *shard = conn->shard;
+
+    conn->stopping = true;
+    if (conn->phase == CONN_NATIVE) {
+        if (native_reconnect(shard_text(shard), after_ms) == 0)
+            conn_send_frame(conn, WS_TEXT, buf_slice(&shard->text));
+        conn_close(conn, WS_CODE_RESTARTING, "restarting");
+    } else if (conn->phase == CONN_ECHO) {
+        conn_close(conn, WS_CODE_RESTARTING, "restarting");
+    } else if (conn->phase == CONN_HTTP) {
+        conn_finish(conn);
+    }
+}
+
+void conn_free(struct conn *conn)
+{
+    tls_free(conn->tls);
+    http_free(conn->http);
+    if (conn->ws)
+        ws_deinit(conn->ws);
+    mem_free(conn->ws);
+    buf_deinit(&conn->out);
+    buf_deinit(&conn->sealed);
+    buf_deinit(&conn->stash);
+    mem_free(conn->name);
+    mem_free(conn);
+}

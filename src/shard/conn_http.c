@@ -1,0 +1,165 @@
+/* conn_http.c - the HTTP life of a connection: pages answered, and the upgrade to WebSocket. */
+#include "ringroom/proto/pages.h"
+#include "ringroom/shard/conn.h"
+#include "shard_core.h"
+
+#include <strings.h>
+
+enum { ECHO_OUT_MAX = 4 * SHARD_ECHO_BYTES_MAX };
+
+static void refuse(struct conn *conn, unsigned status, const char *code, const char *message,
+                   const char *extra)
+{
+    if (http_answer_error(&conn->out, status, code, message, extra, false, false,
+                          conn->shard->wall_ms) != 0)
+        conn_abort(conn);
+    else
+        conn_finish(conn);
+}
+
+/* Where a browser says from which page it comes, that page must be ours, or an allowed one. */
+static bool origin_allowed(const struct settings *settings, const struct http_request *request)
+{
+    struct slice origin = http_header(request, "Origin");
+    struct slice host = http_header(request, "Host");
+
+    if (!origin.data)
+        return true;
+    if (!settings->origins_count) {
+        const uint8_t *slashes = memmem(origin.data, origin.len, "://", 3);
+        if (!slashes)
+            return false;
+        struct slice authority = slice_from(origin, (size_t)(slashes - origin.data) + 3);
+        return authority.len == host.len &&
+               strncasecmp((const char *)authority.data, (const char *)host.data, host.len) == 0;
+    }
+    for (size_t i = 0; i < settings->origins_count; i++)
+        if (pattern_match(slice_of(settings->origins[i]), origin))
+            return true;
+    return false;
+}
+
+static int answer_upgrade(struct conn *conn, const struct http_request *request, bool native)
+{
+    struct buf *out = &conn->out;
+    char accept[WS_ACCEPT_BYTES + 1] = "";
+
+    ws_accept(request, accept);
+    int error = http_answer_begin(out, 101, conn->shard->wall_ms);
+    if (!error)
+        error = http_answer_header(out, "Upgrade", "websocket");
+    if (!error)
+        error = http_answer_header(out, "Connection", "Upgrade");
+    if (!error)
+        error = http_answer_header(out, "Sec-WebSocket-Accept", accept);
+    if (!error && native && http_header_lists(request, "Sec-WebSocket-Protocol", "ringroom.v1"))
+        error = http_answer_header(out, "Sec-WebSocket-Protocol", "ringroom.v1");
+    return error ? error : http_answer_end(out, (struct slice){0}, true, false);
+}
+
+static void become_websocket(struct conn *conn, const struct http_request *request, bool native)
+{
+    struct shard *shard = conn->shard;
+    struct ws *ws = mem_alloc(sizeof(*ws));
+
+    if (!ws || answer_upgrade(conn, request, native) != 0) {
+        mem_free(ws);
+        conn_abort(conn);
+        return;
+    }
+    ws_init(ws, shard->ws_pool, native ? &shard->native_limits : &shard->echo_limits);
+    conn->ws = ws;
+    http_free(conn->http);
+    conn->http = NULL;
+    conn->phase = native ? CONN_NATIVE : CONN_ECHO;
+    if (!native)
+        conn->out.max = ECHO_OUT_MAX;
+    conn_start_alive_checks(conn);
+    if (native)
+        conn_native_hello(conn);
+    conn_want_flush(conn);
+}
+
+static void upgrade(struct conn *conn, const struct http_request *request, bool native)
+{
+    const char *why = "";
+    unsigned status = ws_upgrade_status(request, &why);
+
+    if (conn->shard->stopping)
+        refuse(conn, 503, "unavailable", "the server is stopping; try again", NULL);
+    else if (status == 426)
+        refuse(conn, status, "upgrade_required", why,
+               "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n");
+    else if (status == 405)
+        refuse(conn, status, "method_not_allowed", why, "Allow: GET\r\n");
+    else if (status != 101)
+        refuse(conn, status, "bad_request", why, NULL);
+    else if (native && !origin_allowed(conn->shard->settings, request))
+        refuse(conn, 403, "forbidden", "this Origin may not connect; see the key origins", NULL);
+    else
+        become_websocket(conn, request, native);
+}
+
+static void answer_page(struct conn *conn, const struct http_request *request)
+{
+    struct shard *shard = conn->shard;
+    bool keep_alive = request->keep_alive && !shard->stopping;
+
+    if (pages_answer(&conn->out, request, keep_alive, !shard->stopping, shard->wall_ms) != 0) {
+        conn_abort(conn);
+        return;
+    }
+    if (!keep_alive) {
+        conn_finish(conn);
+        return;
+    }
+    http_next(conn->http);
+    wheel_set(&shard->wheel, &conn->timer,
+              shard->now_ms + (uint64_t)shard->settings->idle_timeout_s * 1000);
+    conn_want_flush(conn);
+}
+
+static void handle(struct conn *conn, const struct http_request *request)
+{
+    if (slice_is(request->path, "/ws"))
+        upgrade(conn, request, true);
+    else if (conn->shard->settings->conformance && slice_is(request->path, "/echo"))
+        upgrade(conn, request, false);
+    else
+        answer_page(conn, request);
+}
+
+/* A request that has begun must be whole in time, however slowly its bytes drip. */
+static void start_deadline(struct conn *conn, bool was_under_way)
+{
+    struct shard *shard = conn->shard;
+
+    if (!was_under_way && http_under_way(conn->http))
+        wheel_set(&shard->wheel, &conn->timer,
+                  shard->now_ms + (uint64_t)shard->settings->handshake_timeout_s * 1000);
+}
+
+void conn_http_input(struct conn *conn, struct slice *in)
+{
+    bool was_under_way = http_under_way(conn->http);
+    size_t used = 0;
+    enum http_result result = http_feed(conn->http, *in, &used);
+
+    *in = slice_from(*in, used);
+    switch (result) {
+    case HTTP_REQUEST:
+        handle(conn, http_request(conn->http));
+        break;
+    case HTTP_FAILED:
+        refuse(conn, http_error_status(conn->http), "bad_request", http_error_text(conn->http),
+               NULL);
+        break;
+    case HTTP_MORE:
+        start_deadline(conn, was_under_way);
+        if (http_wants_continue(conn->http)) {
+            if (buf_append_str(&conn->out, HTTP_CONTINUE) != 0)
+                conn_abort(conn);
+            conn_want_flush(conn);
+        }
+    }
+}

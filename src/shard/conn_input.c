@@ -1,0 +1,170 @@
+/* conn_input.c - bytes in: TLS opened, then HTTP or WebSocket, as far as the connection may go on.
+ *
+ * What may not be acted on yet (an answer is due first, or the peer does not read
+ * what it is sent) is stashed; a large stash stops the receiving. */
+#include "ringroom/shard/conn.h"
+#include "shard_core.h"
+
+static bool is_blocked(const struct conn *conn)
+{
+    if (conn->phase >= CONN_CLOSING)
+        return false;
+    return conn->waiting || conn->out.len > CONN_OUT_HIGH || conn->letters > CONN_SENDS_MAX;
+}
+
+/* WebSocket */
+
+static void close_frame_came(struct conn *conn, const struct ws_event *event)
+{
+    conn->close_received = true;
+    if (conn->close_sent)
+        conn_finish(conn);
+    else
+        conn_close(conn, event->code == WS_CODE_NONE ? 0 : event->code, "");
+}
+
+static void message_came(struct conn *conn, const struct ws_event *event)
+{
+    if (conn->phase == CONN_ECHO)
+        conn_send_frame(conn, event->opcode, event->payload);
+    else if (event->opcode == WS_TEXT)
+        conn_native_request(conn, event->payload);
+    else
+        conn_close(conn, WS_CODE_UNSUPPORTED, "binary messages are not spoken here");
+}
+
+static void ws_event(struct conn *conn, const struct ws_event *event)
+{
+    conn->heard_ms = conn->shard->now_ms;
+    if (event->opcode == WS_CLOSE)
+        close_frame_came(conn, event);
+    else if (conn->phase == CONN_CLOSING)
+        return; /* all but the peer's close frame is dropped by now */
+    else if (event->opcode == WS_PING)
+        conn_send_frame(conn, WS_PONG, event->payload);
+    else if (event->opcode != WS_PONG)
+        message_came(conn, event);
+}
+
+static void ws_input(struct conn *conn, struct slice *in)
+{
+    struct ws_event event;
+
+    while (conn->phase <= CONN_CLOSING && !conn->finishing && !is_blocked(conn)) {
+        switch (ws_next(conn->ws, in, &event)) {
+        case WS_EVENT:
+            ws_event(conn, &event);
+            break;
+        case WS_MORE:
+            return;
+        case WS_FAILED:
+            if (conn->phase == CONN_CLOSING)
+                conn_finish(conn);
+            else
+                conn_close(conn, conn->ws->code, ws_error(conn->ws));
+            *in = (struct slice){0};
+            return;
+        case WS_NOMEM:
+            conn_close(conn, WS_CODE_INTERNAL, "out of memory");
+            return;
+        }
+    }
+    if (conn->phase >= CONN_CLOSING)
+        *in = (struct slice){0};
+}
+
+/* All of it, as far as may be acted on now; the rest stays in *in. */
+static void act(struct conn *conn, struct slice *in)
+{
+    while (conn->phase == CONN_HTTP && in->len && !is_blocked(conn))
+        conn_http_input(conn, in);
+    if (conn->ws)
+        ws_input(conn, in);
+    if (conn->phase >= CONN_CLOSING)
+        *in = (struct slice){0};
+}
+
+static void stash(struct conn *conn, struct slice rest)
+{
+    if (!rest.len)
+        return;
+    if (buf_append(&conn->stash, rest.data, rest.len) != 0) {
+        conn_abort(conn);
+        return;
+    }
+    if (conn->stash.len > CONN_STASH_HIGH)
+        stream_pause(&conn->stream);
+}
+
+static bool plain_came(void *user, struct slice plain)
+{
+    struct conn *conn = user;
+
+    if (conn->phase >= CONN_LINGER)
+        return false;
+    if (!conn->stash.len)
+        act(conn, &plain);
+    if (conn->phase < CONN_LINGER)
+        stash(conn, plain);
+    return conn->phase < CONN_LINGER;
+}
+
+void conn_unblock(struct conn *conn)
+{
+    if (conn->phase < CONN_CLOSING && conn->stash.len && list_empty(&conn->unblocked))
+        list_append(&conn->shard->unblocked, &conn->unblocked);
+}
+
+void conn_go_on(struct conn *conn)
+{
+    struct slice in = buf_slice(&conn->stash);
+
+    if (conn->phase >= CONN_CLOSING || is_blocked(conn))
+        return;
+    act(conn, &in);
+    if (conn->phase < CONN_CLOSING && in.len) {
+        buf_consume(&conn->stash, conn->stash.len - in.len);
+        return;
+    }
+    buf_release(&conn->stash);
+    stream_resume(&conn->stream);
+}
+
+/* TLS */
+
+static void sealed_came(struct conn *conn, struct slice sealed)
+{
+    struct shard *shard = conn->shard;
+    struct tls_out out = {.data = shard->handshake, .cap = sizeof(shard->handshake)};
+    enum tls_status status = tls_open(conn->tls, sealed, &out, plain_came, conn);
+
+    if (conn->phase == CONN_DEAD)
+        return;
+    if (out.len) {
+        if (buf_append(&conn->sealed, out.data, out.len) != 0) {
+            conn_abort(conn);
+            return;
+        }
+        conn_want_flush(conn);
+    }
+    if (status == TLS_FAILED) {
+        conn->shut = true; /* the alert was the last thing that could be said */
+        conn->out.len = 0;
+        conn_finish(conn);
+    } else if (status == TLS_CLOSED) {
+        if (conn->phase == CONN_LINGER)
+            conn_abort(conn);
+        else
+            conn_finish(conn);
+    }
+}
+
+void conn_bytes(struct stream *stream, struct slice bytes)
+{
+    struct conn *conn = container_of(stream, struct conn, stream);
+
+    if (conn->tls && !conn->shut)
+        sealed_came(conn, bytes);
+    else if (!conn->tls)
+        plain_came(conn, bytes);
+}

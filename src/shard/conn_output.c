@@ -1,0 +1,269 @@
+/* conn_output.c - bytes out: what waits is gathered, sealed as one record, sent as one send.
+ *
+ * Order: the rest of a frame sent in part; `out` (replies, control frames); then
+ * news of the rooms in turn, straight from their logs. There is no queue of
+ * messages: a connection that is slow finds them in the log later, or a gap. */
+#include "ringroom/shard/conn.h"
+#include "shard_core.h"
+#include "ringroom/base/check.h"
+
+void conn_want_flush(struct conn *conn)
+{
+    if (conn->phase != CONN_DEAD && list_empty(&conn->ready))
+        list_append(&conn->shard->ready, &conn->ready);
+}
+
+void conn_send_frame(struct conn *conn, enum ws_opcode opcode, struct slice payload)
+{
+    uint8_t header[WS_HEADER_MAX];
+    size_t header_bytes = ws_header(header, opcode, payload.len);
+
+    if (conn->phase == CONN_DEAD || conn->close_sent)
+        return;
+    if (buf_append(&conn->out, header, header_bytes) != 0 ||
+        buf_append(&conn->out, payload.data, payload.len) != 0) {
+        conn_abort(conn);
+        return;
+    }
+    conn_want_flush(conn);
+}
+
+void conn_send_gap(struct conn *conn, struct member *member, const struct log_read *gap)
+{
+    struct shard *shard = conn->shard;
+
+    if (native_gap(shard_text(shard), view_name(member->view), room_epoch(member->view->room),
+                   gap->from, gap->to) == 0)
+        conn_send_frame(conn, WS_TEXT, buf_slice(&shard->text));
+}
+
+/* Gathering */
+
+/* A run of bytes being filled. */
+struct gather {
+    uint8_t *data;
+    size_t len, cap;
+};
+
+static size_t space(const struct gather *g)
+{
+    return g->cap - g->len;
+}
+
+/* The rest of a frame of which a part has been sent. False where it can't be had any more. */
+static bool gather_cut(struct conn *conn, struct gather *g)
+{
+    struct member *member = conn->cut;
+    struct log_read read;
+
+    if (log_read(&member->view->room->log, &member->messages, conn->shard->now_ms, g->data,
+                 g->cap, true, &read) != LOG_BYTES)
+        return false;
+    g->len = read.bytes;
+    if (member->messages.offset == 0)
+        conn->cut = NULL;
+    return true;
+}
+
+static void gather_out(struct conn *conn, struct gather *g)
+{
+    size_t n = conn->out.len < space(g) ? conn->out.len : space(g);
+
+    if (!n)
+        return;
+    memcpy(g->data + g->len, conn->out.data, n);
+    g->len += n;
+    if (n == conn->out.len)
+        buf_release(&conn->out);
+    else
+        buf_consume(&conn->out, n);
+    if (conn->out.len <= CONN_OUT_HIGH)
+        conn_unblock(conn);
+}
+
+/* Presence and typing: true where all has been taken. */
+static bool gather_notices(struct conn *conn, struct member *member, struct gather *g)
+{
+    const struct room *room = member->view->room;
+
+    for (;;) {
+        struct log_cursor before = member->notices;
+        struct slice notice;
+        struct log_read read;
+        uint64_t except;
+        switch (log_next(room->notices, &member->notices, conn->shard->now_ms, &notice, &read)) {
+        case LOG_BYTES:
+            break;
+        case LOG_NOTHING:
+            return true;
+        default: /* passing events were missed: the count at least is set right */
+            if (native_member_count(shard_text(conn->shard), room_name(room),
+                                    atomic_load_explicit(&room->members_seen,
+                                                         memory_order_relaxed)) == 0)
+                conn_send_frame(conn, WS_TEXT, buf_slice(&conn->shard->text));
+            continue;
+        }
+        memcpy(&except, notice.data, ROOM_NOTICE_HEAD);
+        notice = slice_from(notice, ROOM_NOTICE_HEAD);
+        if (except == conn->session)
+            continue;
+        if (notice.len > space(g)) {
+            member->notices = before;
+            return false;
+        }
+        memcpy(g->data + g->len, notice.data, notice.len);
+        g->len += notice.len;
+    }
+}
+
+/* Messages: true where all has been taken. */
+static bool gather_messages(struct conn *conn, struct member *member, struct gather *g)
+{
+    struct log_read read;
+
+    switch (log_read(&member->view->room->log, &member->messages, conn->shard->now_ms,
+                     g->data + g->len, space(g), g->len == 0, &read)) {
+    case LOG_NOTHING:
+        return true;
+    case LOG_BYTES:
+        g->len += read.bytes;
+        if (member->messages.offset)
+            conn->cut = member;
+        return false; /* look again: the log may have more */
+    case LOG_GAP:
+        conn_send_gap(conn, member, &read);
+        return false;
+    default: /* full */
+        return false;
+    }
+}
+
+/* One room with news. False where the record is full, or something must go before it. */
+static bool gather_room(struct conn *conn, struct member *member, struct gather *g)
+{
+    size_t before;
+
+    if (!gather_notices(conn, member, g))
+        return false;
+    do {
+        before = g->len;
+        if (gather_messages(conn, member, g))
+            return true;
+    } while (g->len > before && space(g) && !conn->cut);
+    return false;
+}
+
+static void gather_rooms(struct conn *conn, struct gather *g)
+{
+    while (!list_empty(&conn->dirty) && space(g) && !conn->cut && !conn->out.len) {
+        struct list *link = list_pop(&conn->dirty);
+        struct member *member = container_of(link, struct member, dirty);
+
+        if (gather_room(conn, member, g))
+            continue;
+        list_append(&conn->dirty, link); /* the other rooms first, next time */
+        if (!conn->out.len)
+            return;
+        gather_out(conn, g); /* a gap, told before what follows it */
+    }
+}
+
+/* Sending */
+
+static bool has_more(const struct conn *conn)
+{
+    return conn->cut || conn->out.len || !list_empty(&conn->dirty);
+}
+
+static void send_bytes(struct conn *conn, struct slice plain)
+{
+    bool seal = conn->tls != NULL;
+    struct send_buffer *buffer =
+        send_buffer_get(stream_pool(&conn->stream), plain.len + (seal ? TLS_SEAL_OVERHEAD : 0));
+
+    if (!buffer) {
+        conn_abort(conn);
+        return;
+    }
+    if (seal) {
+        struct tls_out out = {.data = buffer->data, .cap = buffer->cap};
+        if (tls_seal(conn->tls, plain, &out) != 0) {
+            send_buffer_put(stream_pool(&conn->stream), buffer);
+            conn_abort(conn);
+            return;
+        }
+        buffer->len = (uint32_t)out.len;
+    } else {
+        memcpy(buffer->data, plain.data, plain.len);
+        buffer->len = (uint32_t)plain.len;
+    }
+    stream_send(&conn->stream, buffer);
+}
+
+static void send_sealed(struct conn *conn)
+{
+    struct send_buffer *buffer = send_buffer_get(stream_pool(&conn->stream), conn->sealed.len);
+
+    if (!buffer) {
+        conn_abort(conn);
+        return;
+    }
+    memcpy(buffer->data, conn->sealed.data, conn->sealed.len);
+    buffer->len = (uint32_t)conn->sealed.len;
+    buf_release(&conn->sealed);
+    stream_send(&conn->stream, buffer);
+}
+
+/* Nothing is left to say: close_notify, then the end of this side. */
+static void end_side(struct conn *conn)
+{
+    struct shard *shard = conn->shard;
+
+    if (conn->tls && !conn->shut) {
+        struct tls_out out = {.data = shard->handshake, .cap = sizeof(shard->handshake)};
+        tls_shutdown(conn->tls, &out);
+        conn->shut = true;
+        if (out.len && buf_append(&conn->sealed, out.data, out.len) == 0) {
+            send_sealed(conn);
+            return;
+        }
+    }
+    conn_linger(conn);
+}
+
+void conn_flush(struct conn *conn)
+{
+    struct gather g = {.data = conn->shard->plain, .cap = sizeof(conn->shard->plain)};
+
+    if (conn->phase >= CONN_LINGER || !stream_idle(&conn->stream))
+        return;
+    if (conn->sealed.len) {
+        send_sealed(conn);
+        return;
+    }
+    bool mute = conn->shut || (conn->tls && !tls_established(conn->tls));
+    if (mute || !has_more(conn)) {
+        if (conn->finishing)
+            end_side(conn);
+        return;
+    }
+    /* A peer that reads slowly: gather when it takes bytes again, for then there is more. */
+    if (stream_wait_writable(&conn->stream))
+        return;
+    if (conn->cut && !gather_cut(conn, &g)) {
+        conn_abort(conn); /* its frame can't be completed; it comes back and is told the gap */
+        return;
+    }
+    if (!conn->cut) {
+        gather_out(conn, &g);
+        gather_rooms(conn, &g);
+    }
+    if (conn->phase == CONN_DEAD)
+        return;
+    if (g.len)
+        send_bytes(conn, slice_make(g.data, g.len));
+    else if (has_more(conn))
+        conn_want_flush(conn);
+    else if (conn->finishing)
+        end_side(conn);
+}

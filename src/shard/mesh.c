@@ -1,0 +1,39 @@
+/* mesh.c - making the mesh, and posting to it from outside. */
+#include "ringroom/shard/mesh.h"
+#include "ringroom/base/mem.h"
+#include "ringroom/ring/ring.h"
+
+struct mesh *mesh_new(uint32_t count)
+{
+    struct mesh *mesh = mem_zalloc_aligned(alignof(struct mesh), sizeof(*mesh));
+
+    if (!mesh)
+        return NULL;
+    mesh->count = count;
+    mesh->nodes = mem_zalloc_aligned(alignof(struct mesh_node), count * sizeof(*mesh->nodes));
+    if (!mesh->nodes || epoch_init(&mesh->epoch, count) != 0) {
+        mem_free(mesh->nodes);
+        mem_free(mesh);
+        return NULL;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        inbox_init(&mesh->nodes[i].inbox);
+        mesh->nodes[i].ring_fd = -1;
+    }
+    return mesh;
+}
+
+void mesh_free(struct mesh *mesh)
+{
+    if (!mesh)
+        return;
+    epoch_deinit(&mesh->epoch);
+    mem_free(mesh->nodes);
+    mem_free(mesh);
+}
+
+void mesh_post_outside(struct mesh *mesh, uint32_t to, struct letter *letter)
+{
+    if (inbox_post(&mesh->nodes[to].inbox, letter))
+        ring_wake_once(mesh->nodes[to].ring_fd);
+}

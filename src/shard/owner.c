@@ -1,0 +1,222 @@
+/* owner.c - the owner's side of a room: asks answered, members told, the room advanced.
+ *
+ * Runs on the shard that the room's name hashes to, and touches only what that
+ * shard owns, the ask in its hands, and the seats lent to its rooms. */
+#include "shard_core.h"
+#include "ringroom/base/check.h"
+#include "ringroom/base/hash.h"
+
+#include <errno.h>
+
+static const struct native_fault no_memory = {"unavailable",
+                                              "the server is out of memory for now; try again"};
+static const struct native_fault no_room = {"no_such_room", "room: there is no such room"};
+
+/* Tells every shard with members in the room, each at most once until it has looked. */
+static void advanced(struct shard *shard, struct room *room)
+{
+    list_each(link, &room->seats)
+    {
+        struct room_seat *seat = container_of(link, struct room_seat, link);
+        struct view *view = container_of(seat, struct view, seat);
+
+        if (seat->shard == shard->index)
+            view_mark(view);
+        /* Acquire and release: pairs with the exchange in post.c. Whichever comes second sees what
+         * the first one's thread did before: either the shard sees the new entry, or we see that
+         * it has begun to look, and post again. */
+        else if (!atomic_exchange_explicit(&seat->told, true, memory_order_acq_rel))
+            shard_post(shard, seat->shard, &view->advanced);
+    }
+}
+
+/* A passing event, JSON in shard->text, to the members except one session. */
+static void notify(struct shard *shard, struct room *room, uint64_t except)
+{
+    uint8_t frame[WS_HEADER_MAX + 2048];
+    size_t header = ws_header(frame, WS_TEXT, shard->text.len);
+
+    if (header + shard->text.len > sizeof(frame))
+        return;
+    memcpy(frame + header, shard->text.data, shard->text.len);
+    if (room_notify(room, except, slice_make(frame, header + shard->text.len), shard->now_ms))
+        advanced(shard, room);
+}
+
+/* Someone came or went. In a crowd only the count is told, once a second. */
+static void announce(struct shard *shard, struct room *room, struct slice uid, struct slice name,
+                     bool on)
+{
+    uint32_t members = room_members(room);
+
+    if (members > shard->settings->presence_max) {
+        room->count_due = true;
+        room_schedule(room);
+        return;
+    }
+    if (native_member(shard_text(shard), room_name(room), uid, name, on, members) == 0)
+        notify(shard, room, 0);
+}
+
+void owner_count_due(void *user, struct room *room, uint64_t now_ms)
+{
+    struct shard *shard = user;
+
+    room->count_due = false;
+    room->counted_ms = now_ms;
+    if (native_member_count(shard_text(shard), room_name(room), room_members(room)) == 0)
+        notify(shard, room, 0);
+}
+
+static void describe(struct shard *shard, const struct room *room, struct native_joined *joined)
+{
+    joined->room = room_name(room);
+    joined->epoch = room_epoch(room);
+    joined->members = room_members(room);
+    joined->retention = room->retention;
+    joined->expires_in_s = room_expires_in_s(room, shard->now_ms);
+}
+
+static void join(struct shard *shard, struct ask *ask)
+{
+    struct room *room = directory_open(&shard->directory, ask->room);
+    uint32_t members_max = shard->settings->members_per_room;
+    struct room_position at;
+    bool came;
+
+    if (!room) {
+        ask->fault = no_memory;
+        return;
+    }
+    if (members_max && room->sessions >= members_max)
+        ask->fault = (struct native_fault){"room_full", "room: is full"};
+    else if (room_position(room, &ask->wish, shard->now_ms, &at) != 0)
+        ask->fault = (struct native_fault){"bad_request",
+                                           "since: seq lies beyond the room's newest message"};
+    else if (room_join(room, &ask->view->seat, ask->uid, ask->name, &came) != 0)
+        ask->fault = no_memory;
+    if (ask->fault.code) {
+        room_settle(room);
+        return;
+    }
+    if (came)
+        announce(shard, room, ask->uid, ask->name, true);
+    describe(shard, room, &ask->joined);
+    ask->joined.first = at.first;
+    ask->joined.seq = at.seq;
+    ask->joined.recovered = at.recovered;
+    ask->cursor = at.cursor;
+    ask->notices_cursor = log_end(room->notices);
+    ask->owned = room;
+}
+
+static void state(struct shard *shard, struct ask *ask)
+{
+    struct room *room = ask->view->room;
+
+    if (ask->renames && room_rename(room, ask->uid, ask->name) == -ENOMEM) {
+        ask->fault = no_memory;
+        return;
+    }
+    describe(shard, room, &ask->joined);
+    ask->joined.seq = log_end(&room->log) - 1;
+    ask->joined.first = ask->joined.seq + 1;
+}
+
+static void send_message(struct shard *shard, struct ask *ask)
+{
+    struct room *room = ask->view->room;
+    struct room_message message;
+
+    if (ask->cid.len) {
+        const struct room_cid *first = room_find_cid(room, ask->uid, ask->cid, shard->now_ms);
+        if (first) {
+            ask->seq = first->seq;
+            ask->ts_ms = first->ts_ms;
+            ask->dup = true;
+            return;
+        }
+    }
+    int error = room_prepare(room, ask->uid, ask->cid, native_frame_bytes_max(ask->body.len),
+                             shard->now_ms, shard->wall_ms, &message);
+    if (error) {
+        ask->fault = no_memory;
+        if (error == -ENOSPC)
+            ask->fault.message = "the server keeps as many messages as it may; try again later";
+        return;
+    }
+    ask->seq = message.slot.number;
+    ask->ts_ms = message.ts_ms;
+    size_t bytes = native_frame(message.slot.bytes, ask->seq, ask->ts_ms, ask->body);
+    room_commit(room, &message, bytes, shard->now_ms);
+    advanced(shard, room);
+}
+
+static void typing(struct shard *shard, struct ask *ask)
+{
+    struct room *room = ask->view->room;
+
+    if (buf_append(shard_text(shard), ask->body.data, ask->body.len) == 0)
+        notify(shard, room, ask->session);
+}
+
+static void history(struct shard *shard, struct ask *ask)
+{
+    const struct room *room = directory_find(&shard->directory, ask->room);
+
+    if (!room)
+        ask->fault = no_room;
+    else if (native_history(&ask->reply, ask->id, room, &ask->range, shard->now_ms) != 0)
+        ask->fault = no_memory;
+}
+
+static void members(struct shard *shard, struct ask *ask)
+{
+    const struct room *room = directory_find(&shard->directory, ask->room);
+
+    if (!room)
+        ask->fault = no_room;
+    else if (native_members(&ask->reply, ask->id, room) != 0)
+        ask->fault = no_memory;
+}
+
+void owner_answer(struct shard *shard, struct ask *ask)
+{
+    switch (ask->post.kind) {
+    case POST_JOIN:
+        join(shard, ask);
+        break;
+    case POST_STATE:
+        state(shard, ask);
+        break;
+    case POST_SEND:
+        send_message(shard, ask);
+        break;
+    case POST_TYPING:
+        typing(shard, ask);
+        break;
+    case POST_HISTORY:
+        history(shard, ask);
+        break;
+    case POST_MEMBERS:
+        members(shard, ask);
+        break;
+    default:
+        CHECK(!"a letter that is no ask");
+    }
+}
+
+void owner_leave(struct shard *shard, struct member *member)
+{
+    struct room *room = member->view->room;
+    struct slice uid = conn_uid(member->conn);
+    const struct room_user *user = room_find_user(room, uid);
+    char name[ROOM_USER_NAME_MAX];
+    struct slice kept = slice_make(name, user ? user->name_len : 0);
+
+    if (user)
+        memcpy(name, room_user_name(user).data, kept.len);
+    if (room_leave(room, &member->view->seat, uid))
+        announce(shard, room, uid, kept, false);
+    room_settle(room);
+}

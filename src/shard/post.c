@@ -1,0 +1,154 @@
+/* post.c - letters between shards: sent, taken, answered, and home again. */
+#include "shard_core.h"
+#include "ringroom/base/check.h"
+
+#include <assert.h>
+
+void shard_post(struct shard *shard, uint32_t to, struct post *post)
+{
+    struct mesh_node *node = &shard->mesh->nodes[to];
+
+    if (inbox_post(&node->inbox, &post->letter))
+        ring_wake(shard->ring, node->ring_fd);
+}
+
+void shard_ask(struct shard *shard, uint32_t owner, struct ask *ask)
+{
+    static const struct native_fault busy = {"unavailable", "the server is too busy; try again"};
+
+    ask->post.from = (uint16_t)shard->index;
+    if (owner == shard->index) {
+        owner_answer(shard, ask);
+        conn_native_answer(ask->conn, ask);
+    } else if (shard->asks_count >= ASKS_MAX) {
+        ask->fault = busy;
+        conn_native_answer(ask->conn, ask);
+    } else {
+        shard->asks_count++;
+        ask->conn->letters++;
+        shard_post(shard, owner, &ask->post);
+    }
+}
+
+static void member_free(struct member *member)
+{
+    view_put(member->view);
+    mem_free(member->name);
+    mem_free(member);
+}
+
+void shard_leave(struct shard *shard, struct member *member)
+{
+    uint32_t owner = member->view->owner;
+
+    member->leave = (struct post){.kind = POST_LEAVE, .from = (uint16_t)shard->index};
+    if (owner == shard->index) {
+        owner_leave(shard, member);
+        member_free(member);
+    } else {
+        member->conn->letters++;
+        shard_post(shard, owner, &member->leave);
+    }
+}
+
+static void came_home(struct shard *shard, struct post *post)
+{
+    struct conn *conn;
+
+    if (post->kind == POST_LEAVE) {
+        struct member *member = container_of(post, struct member, leave);
+        conn = member->conn;
+        member_free(member);
+    } else {
+        struct ask *ask = container_of(post, struct ask, post);
+        conn = ask->conn;
+        shard->asks_count--;
+        conn_native_answer(conn, ask);
+    }
+    conn_letter_home(conn);
+}
+
+static void answer(struct shard *shard, struct post *post)
+{
+    if (post->kind == POST_LEAVE)
+        owner_leave(shard, container_of(post, struct member, leave));
+    else
+        owner_answer(shard, container_of(post, struct ask, post));
+    post->answered = true;
+    shard_post(shard, post->from, post);
+}
+
+static void look_at(struct view *view)
+{
+    /* Pairs with the exchange in owner.c: see there. */
+    atomic_exchange_explicit(&view->seat.told, false, memory_order_acq_rel);
+    view_mark(view);
+}
+
+static void stop(struct shard *shard)
+{
+    shard->stopping = true;
+    for (size_t i = 0; i < shard->accepting_count; i++)
+        listener_stop(&shard->accepting[i].listener);
+    /* Spread over more time the more there are, so that they do not all come back at once. */
+    uint64_t spread_ms = 1000 + (uint64_t)shard->conns_count * shard->mesh->count;
+    if (spread_ms > 30000)
+        spread_ms = 30000;
+    list_each(link, &shard->conns)
+    {
+        struct conn *conn = container_of(link, struct conn, link);
+        conn_stop(conn, 100 + (conn->session * 2654435761u) % spread_ms);
+    }
+}
+
+static void cut(struct shard *shard)
+{
+    list_each(link, &shard->conns)
+        conn_abort(container_of(link, struct conn, link));
+}
+
+static void act(struct shard *shard, struct post *post)
+{
+    switch (post->kind) {
+    case POST_ADVANCED:
+        look_at(container_of(post, struct view, advanced));
+        break;
+    case POST_STOP:
+        stop(shard);
+        break;
+    case POST_CUT:
+        cut(shard);
+        break;
+    case POST_EXIT:
+        shard->exiting = true;
+        break;
+    default:
+        if (post->answered)
+            came_home(shard, post);
+        else
+            answer(shard, post);
+    }
+}
+
+void shard_drain_inbox(struct shard *shard)
+{
+    struct letter *letter = inbox_take(&shard->mesh->nodes[shard->index].inbox);
+
+    while (letter) {
+        struct letter *next = letter->next; /* acting may send the letter on */
+        act(shard, container_of(letter, struct post, letter));
+        letter = next;
+    }
+}
+
+void shard_command(struct mesh *mesh, uint32_t index, struct shard_command *command,
+                   enum shard_order order)
+{
+    static const enum post_kind kinds[] = {
+        [SHARD_STOP] = POST_STOP, [SHARD_CUT] = POST_CUT, [SHARD_EXIT] = POST_EXIT};
+    struct post *post = container_of(&command->letter, struct post, letter);
+
+    static_assert(sizeof(struct post) <= sizeof(*command), "an order is a letter");
+    *post = (struct post){.kind = (uint8_t)kinds[order]};
+    mesh_post_outside(mesh, index, &post->letter);
+}

@@ -1,0 +1,234 @@
+/* shard.c - a shard's making and its loop: wait, run, drain, fire, deliver, reap. */
+#include "shard_core.h"
+#include "ringroom/base/check.h"
+#include "ringroom/base/clock.h"
+#include "ringroom/base/logger.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <unistd.h>
+
+/* Making */
+
+static void accepted(struct listener *listener, int fd)
+{
+    struct accepting *accepting = container_of(listener, struct accepting, listener);
+
+    conn_accept(accepting->shard, fd, accepting->tls);
+}
+
+static void retry_accepting(struct timer *timer, uint64_t now_ms)
+{
+    struct shard *shard = container_of(timer, struct shard, accept_retry);
+
+    for (size_t i = 0; i < shard->accepting_count; i++)
+        listener_resume(&shard->accepting[i].listener);
+}
+
+static void start_listening(struct shard *shard)
+{
+    for (size_t i = 0; i < shard->accepting_count; i++)
+        listener_start(&shard->accepting[i].listener, shard->ring,
+                       shard->accepting[i].listener.fd, accepted);
+}
+
+static void tick(struct shard *shard)
+{
+    uint64_t now_ns = clock_mono_ns();
+
+    shard->now_us = now_ns / 1000;
+    shard->now_ms = now_ns / 1000000;
+    shard->wall_ms = clock_wall_ms();
+}
+
+static void init_lists(struct shard *shard)
+{
+    struct list *lists[] = {&shard->dirty, &shard->conns, &shard->dead, &shard->ready,
+                            &shard->unblocked};
+
+    for (size_t i = 0; i < array_len(lists); i++)
+        list_init(lists[i]);
+}
+
+static void init_limits(struct shard *shard)
+{
+    shard->native_limits = (struct ws_limits){.message_bytes_max = shard->settings->max_message,
+                                              .fragments_max = SHARD_FRAGMENTS_MAX};
+    shard->echo_limits = (struct ws_limits){.message_bytes_max = SHARD_ECHO_BYTES_MAX,
+                                            .fragments_max = SHARD_FRAGMENTS_MAX};
+    shard->http_limits =
+        (struct http_limits){.target_bytes_max = 4096, .head_bytes_max = 16384, .body_bytes_max = 65536};
+}
+
+static void adopt_plan(struct shard *shard, const struct shard_plan *plan)
+{
+    shard->index = plan->index;
+    shard->mesh = plan->mesh;
+    shard->settings = plan->settings;
+    shard->tls = plan->tls;
+    shard->on_drained = plan->on_drained;
+    shard->user = plan->user;
+    shard->accepting_count = plan->listeners_count;
+    for (size_t i = 0; i < plan->listeners_count; i++) {
+        shard->accepting[i].shard = shard;
+        shard->accepting[i].tls = plan->listeners[i].tls;
+        shard->accepting[i].listener.fd = plan->listeners[i].fd;
+    }
+}
+
+static void init_rooms(struct shard *shard)
+{
+    struct log_env env = {.bin = &shard->bin,
+                          .bytes_used = &shard->mesh->log_bytes,
+                          .bytes_max = shard->settings->memory_max};
+
+    epoch_bin_init(&shard->bin, &shard->mesh->epoch);
+    directory_init(&shard->directory, &shard->wheel, &env, &shard->settings->retention,
+                   shard->settings->delivery_window);
+    shard->directory.count_due = owner_count_due;
+    shard->directory.user = shard;
+}
+
+int shard_new(const struct shard_plan *plan, struct shard **ret_shard, char *ret_why,
+              size_t why_bytes)
+{
+    struct ring_config config = {.files_max = plan->settings->connections_max,
+                                 .recv_buffers = SHARD_RECV_BUFFERS,
+                                 .recv_buffer_bytes = SHARD_RECV_BUFFER_BYTES};
+    struct shard *shard = mem_zalloc(sizeof(*shard));
+
+    if (!shard) {
+        snprintf(ret_why, why_bytes, "out of memory");
+        return -ENOMEM;
+    }
+    adopt_plan(shard, plan);
+    tick(shard);
+    init_lists(shard);
+    init_limits(shard);
+    wheel_init(&shard->wheel, shard->now_ms);
+    timer_init(&shard->accept_retry, retry_accepting);
+    table_init(&shard->views);
+    buf_init(&shard->text, 2 * (size_t)plan->settings->max_message + 65536);
+    init_rooms(shard);
+    int error = ring_new(&config, &shard->ring, ret_why, why_bytes);
+    if (!error && !(shard->ws_pool = ws_pool_new())) {
+        snprintf(ret_why, why_bytes, "out of memory");
+        error = -ENOMEM;
+    }
+    if (error) {
+        shard_free(shard);
+        return error;
+    }
+    plan->mesh->nodes[plan->index].ring_fd = ring_fd(shard->ring);
+    *ret_shard = shard;
+    return 0;
+}
+
+void shard_free(struct shard *shard)
+{
+    if (!shard)
+        return;
+    CHECK(list_empty(&shard->conns) && shard->views.count == 0);
+    directory_deinit(&shard->directory);
+    epoch_bin_drain(&shard->bin);
+    table_deinit(&shard->views);
+    ws_pool_free(shard->ws_pool);
+    ring_free(shard->ring);
+    buf_deinit(&shard->text);
+    mem_free(shard);
+}
+
+/* One turn */
+
+static uint64_t wait_ms(const struct shard *shard)
+{
+    if (!list_empty(&shard->ready) || !list_empty(&shard->unblocked) ||
+        !list_empty(&shard->dirty) || !list_empty(&shard->dead))
+        return 0;
+    uint64_t wait = wheel_wait_ms(&shard->wheel, shard->now_ms);
+    return shard->garbage && wait > SHARD_GARBAGE_MS ? SHARD_GARBAGE_MS : wait;
+}
+
+/* Sleeps in the ring, unless there is work or a letter; asleep, it is no reader of anything. */
+static void wait_for_work(struct shard *shard)
+{
+    struct inbox *inbox = &shard->mesh->nodes[shard->index].inbox;
+    uint64_t timeout_ms = wait_ms(shard);
+    bool sleeps = timeout_ms > 0 && inbox_sleep(inbox);
+
+    if (sleeps)
+        epoch_offline(&shard->mesh->epoch, shard->index);
+    ring_wait(shard->ring, sleeps ? timeout_ms : 0);
+    if (sleeps) {
+        epoch_online(&shard->mesh->epoch, shard->index);
+        inbox_awake(inbox);
+    }
+}
+
+static void watch_listeners(struct shard *shard)
+{
+    for (size_t i = 0; i < shard->accepting_count; i++) {
+        if (!shard->accepting[i].listener.starved || timer_is_set(&shard->accept_retry))
+            continue;
+        logger_write(LOGGER_WARN, "out of file descriptors or memory: new connections wait");
+        wheel_set(&shard->wheel, &shard->accept_retry, shard->now_ms + SHARD_ACCEPT_RETRY_MS);
+    }
+}
+
+static void go_on_with_unblocked(struct shard *shard)
+{
+    struct list batch;
+
+    list_init(&batch);
+    list_splice(&batch, &shard->unblocked);
+    for (struct list *link; (link = list_pop(&batch));)
+        conn_go_on(container_of(link, struct conn, unblocked));
+}
+
+static void deliver(struct shard *shard)
+{
+    struct list batch;
+
+    for (struct list *link; (link = list_pop(&shard->dirty));)
+        view_tell_members(container_of(link, struct view, dirty));
+    list_init(&batch);
+    list_splice(&batch, &shard->ready);
+    for (struct list *link; (link = list_pop(&batch));)
+        conn_flush(container_of(link, struct conn, ready));
+}
+
+static void reap(struct shard *shard)
+{
+    for (struct list *link; (link = list_pop(&shard->dead));) {
+        conn_free(container_of(link, struct conn, link));
+        shard->conns_count--;
+    }
+    if (shard->stopping && !shard->conns_count && !shard->drained) {
+        shard->drained = true;
+        shard->on_drained(shard->user);
+    }
+}
+
+static void turn(struct shard *shard)
+{
+    wait_for_work(shard);
+    tick(shard);
+    ring_run(shard->ring);
+    shard_drain_inbox(shard);
+    wheel_advance(&shard->wheel, shard->now_ms);
+    go_on_with_unblocked(shard);
+    deliver(shard);
+    watch_listeners(shard);
+    reap(shard);
+    epoch_quiesce(&shard->mesh->epoch, shard->index);
+    shard->garbage = epoch_collect(&shard->bin);
+}
+
+void shard_run(struct shard *shard)
+{
+    epoch_online(&shard->mesh->epoch, shard->index);
+    start_listening(shard);
+    while (!shard->exiting)
+        turn(shard);
+    epoch_offline(&shard->mesh->epoch, shard->index);
+}

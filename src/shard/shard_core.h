@@ -1,0 +1,92 @@
+/* shard_core.h - a shard from the inside: what its connections, views and rooms share. */
+#pragma once
+
+#include "ringroom/base/table.h"
+#include "ringroom/base/wheel.h"
+#include "ringroom/ring/listener.h"
+#include "ringroom/room/directory.h"
+#include "ringroom/shard/conn.h"
+#include "ringroom/shard/shard.h"
+#include "ringroom/shard/view.h"
+
+enum {
+    SHARD_RECV_BUFFERS = 512,
+    SHARD_RECV_BUFFER_BYTES = 4096,
+    SHARD_ACCEPT_RETRY_MS = 100, /* after descriptors or memory ran out */
+    SHARD_GARBAGE_MS = 10,       /* how long a shard sleeps while others may be inside its garbage */
+    SHARD_ECHO_BYTES_MAX = 16 << 20,
+    SHARD_FRAGMENTS_MAX = 65536,
+};
+
+struct shard {
+    uint32_t index;
+    struct mesh *mesh;
+    const struct settings *settings;
+    struct tls_server *tls;
+    void (*on_drained)(void *user);
+    void *user;
+
+    struct ring *ring;
+    struct accepting {
+        struct listener listener;
+        struct shard *shard;
+        bool tls;
+    } accepting[SHARD_LISTENERS_MAX];
+    size_t accepting_count;
+    struct timer accept_retry;
+
+    /* Of this turn. */
+    uint64_t now_ms, now_us, wall_ms;
+
+    struct wheel wheel;
+    struct directory directory; /* rooms that this shard owns */
+    struct epoch_bin bin;
+    bool garbage; /* the bin holds what others may still read */
+
+    struct table views; /* rooms in which this shard has members */
+    struct list dirty;  /* struct view.dirty */
+
+    struct list conns; /* struct conn.link, until closed and free of letters */
+    struct list dead;  /* to be freed at the turn's end */
+    uint32_t conns_count;
+    uint32_t asks_count; /* under way to other shards */
+    uint64_t sessions;   /* given so far */
+    struct list ready;     /* struct conn.ready */
+    struct list unblocked; /* struct conn.unblocked */
+
+    struct ws_pool *ws_pool;
+    struct ws_limits native_limits, echo_limits;
+    struct http_limits http_limits;
+
+    bool stopping; /* no new clients; those here are being sent away */
+    bool drained;  /* on_drained() has been called */
+    bool exiting;
+
+    /* Scratch, used within one call. */
+    struct buf text;                              /* JSON being written */
+    uint8_t plain[TLS_RECORD_PLAIN_MAX];          /* gathered for one record */
+    uint8_t handshake[TLS_HANDSHAKE_OUT_MAX];
+};
+
+/* post.c: letters. */
+void shard_drain_inbox(struct shard *shard);
+/* Sends an ask to the owner of its room, or answers it on the spot. The answer, or a refusal, goes
+ * to conn_native_answer(), perhaps before this returns. */
+void shard_ask(struct shard *shard, uint32_t owner, struct ask *ask);
+/* Sends a member's leave letter; the member is freed when it is home. */
+void shard_leave(struct shard *shard, struct member *member);
+void shard_post(struct shard *shard, uint32_t to, struct post *post);
+/* A letter of the connection is home. */
+void conn_letter_home(struct conn *conn);
+
+/* owner.c: what a room's owner does. */
+void owner_answer(struct shard *shard, struct ask *ask);
+void owner_leave(struct shard *shard, struct member *member);
+void owner_count_due(void *user, struct room *room, uint64_t now_ms);
+
+/* The JSON in shard->text as a WebSocket frame to `out`. */
+static inline struct buf *shard_text(struct shard *shard)
+{
+    shard->text.len = 0;
+    return &shard->text;
+}

@@ -1,0 +1,70 @@
+/* view.c - rooms as this shard's members see them. */
+#include "shard_core.h"
+#include "ringroom/base/check.h"
+#include "ringroom/base/hash.h"
+
+static bool name_matches(const struct table_link *link, const void *key)
+{
+    const struct view *view = container_of(link, struct view, link);
+
+    return slice_equal(view_name(view), *(const struct slice *)key);
+}
+
+struct view *view_get(struct shard *shard, struct slice name)
+{
+    uint64_t hash = hash_bytes(name);
+    struct table_link *link = table_find(&shard->views, hash, name_matches, &name);
+    struct view *view = link ? container_of(link, struct view, link) : NULL;
+
+    if (view) {
+        view->refs++;
+        return view;
+    }
+    view = mem_zalloc(sizeof(*view) + name.len);
+    if (!view)
+        return NULL;
+    view->shard = shard;
+    view->owner = mesh_owner(shard->mesh, hash);
+    view->advanced = (struct post){.kind = POST_ADVANCED, .from = (uint16_t)view->owner};
+    view->seat.shard = (uint16_t)shard->index;
+    list_init(&view->seat.link);
+    list_init(&view->members);
+    list_init(&view->dirty);
+    view->refs = 1;
+    view->name_len = (uint8_t)name.len;
+    memcpy(view->name, name.data, name.len);
+    table_insert(&shard->views, &view->link, hash);
+    return view;
+}
+
+/* The last reference goes when the last leave has come home. The owner's letters come in order, so
+ * none about this view can be on its way any more. */
+void view_put(struct view *view)
+{
+    if (--view->refs > 0)
+        return;
+    CHECK(list_empty(&view->members) && view->seat.sessions == 0);
+    list_remove(&view->dirty);
+    table_remove(&view->shard->views, &view->link);
+    mem_free(view);
+}
+
+void view_mark(struct view *view)
+{
+    if (list_empty(&view->dirty))
+        list_append(&view->shard->dirty, &view->dirty);
+}
+
+void view_tell_members(struct view *view)
+{
+    list_each(link, &view->members)
+    {
+        struct member *member = container_of(link, struct member, in_view);
+        struct conn *conn = member->conn;
+
+        if (list_empty(&member->dirty))
+            list_append(&conn->dirty, &member->dirty);
+        if (stream_idle(&conn->stream))
+            conn_want_flush(conn);
+    }
+}
