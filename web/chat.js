@@ -292,7 +292,7 @@ function showExpiry() {
   }[from];
   const left = endsAt === null ? null : Math.max(0, Math.ceil((endsAt - Date.now()) / 1000));
   $('expiry').classList.toggle('soon', !each && left !== null && left <= 60);
-  $('expiry-text').textContent = each || left === null ? `Messages last ${span(ttl)}` : `Gone in ${remaining(left)}`;
+  $('expiry-text').textContent = each || left === null ? `Messages are kept ${span(ttl)}` : `All deleted in ${remaining(left)}`;
 }
 
 setInterval(() => {

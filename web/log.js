@@ -10,6 +10,7 @@ const TRIM_ABOVE = 600;
 const STEP = 300; // more of them for each "show earlier"
 const KEPT = 20_000; // entries in memory
 const GROUP_MS = 5 * 60_000; // a person's messages closer than this stand together
+const REPLAY_MS = 400; // between two looks at a replay under way
 const NEAR_BOTTOM_PX = 48;
 
 /** Makes an element. Texts of users only ever come in as text nodes. */
@@ -23,7 +24,7 @@ export function el(tag, className = '', ...children) {
 /** "1 message", "1,204 messages" */
 export const count = (n, one, many) => `${n.toLocaleString()} ${n === 1 ? one : many}`;
 
-const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit' });
+const clock = new Intl.DateTimeFormat(undefined, { hour: 'numeric', minute: '2-digit' });
 const weekday = new Intl.DateTimeFormat(undefined, { weekday: 'long', day: 'numeric', month: 'long' });
 const precise = new Intl.DateTimeFormat(undefined, { dateStyle: 'full', timeStyle: 'medium' });
 export const timeOf = (ms) => clock.format(ms);
@@ -89,12 +90,14 @@ export class Log {
   #parts; // {scroller, list, pending, earlier, pill, empty}
   #entries = []; // {at, message} or {at, rule, text}, the oldest first
   #queue = []; // entries that the next frame puts in
-  #frame = 0;
+  #frame = 0; // the next animation frame …
+  #timer = 0; // … or, during a replay, the pause before it
   #from = 0; // index of the first entry in the document
   #bySeq = new Map(); // of the present epoch
   #unsent = new Map(); // cid -> li
   #stuck = true; // the view is at the bottom, and stays there
   #unseen = 0; // came in below the view
+  #busy = false; // a replay is coming in
   #ready = false; // whether "nothing has been said" may be claimed
 
   constructor(parts) {
@@ -121,10 +124,13 @@ export class Log {
     this.#enqueue({ at: Date.now(), rule: kind, text });
   }
 
-  /** While a replay runs, screen readers are not read the whole history. */
+  /** While a replay runs, the document is brought up to date only now and then, and screen readers
+   * are not read the whole history. */
   busy(on) {
-    this.#parts.list.setAttribute('aria-busy', on);
-    if (!on) this.#ready = true;
+    if (on === this.#busy) return;
+    this.#busy = on;
+    if (on) this.#parts.list.setAttribute('aria-busy', true);
+    else this.#ready = true;
     this.#schedule();
   }
 
@@ -214,12 +220,18 @@ export class Log {
   }
 
   #schedule() {
+    if (this.#busy && this.#entries.length > 0) this.#timer ||= setTimeout(() => this.#nextFrame(), REPLAY_MS);
+    else this.#nextFrame();
+  }
+
+  #nextFrame() {
     this.#frame ||= requestAnimationFrame(() => this.#flush());
   }
 
   #flush() {
+    clearTimeout(this.#timer);
     cancelAnimationFrame(this.#frame);
-    this.#frame = 0;
+    this.#timer = this.#frame = 0;
     const first = this.#entries.length;
     for (const entry of this.#queue) this.#entries.push(entry);
     this.#queue.length = 0;
@@ -239,6 +251,7 @@ export class Log {
     if (this.#entries.length > KEPT && this.#stuck) this.#drop(this.#entries.length - KEPT + STEP);
     this.#updateEmpty();
     this.#settle();
+    if (!this.#busy) requestAnimationFrame(() => this.#parts.list.setAttribute('aria-busy', this.#busy));
   }
 
   /** Rebuilds the document's part of the list from that entry on. */
@@ -282,6 +295,7 @@ export class Log {
     entry.node = li;
     if (entry.former) li.classList.add('former');
     if (entry.rule) {
+      li.classList.add('line');
       li.append(el('p', `rule ${entry.rule}`, el('span', '', entry.text)));
       return li;
     }
