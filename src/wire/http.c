@@ -44,7 +44,7 @@ struct work {
     struct http_chunks chunks;
     bool chunked;
     bool wants_continue; /* and has not been told so */
-    bool value_seen; /* the header counted last has (part of) its value */
+    bool value_seen;     /* the header counted last has (part of) its value */
     struct span target;
     size_t headers_count;
     struct span names[HTTP_HEADERS_MAX];
@@ -286,8 +286,8 @@ static void describe(struct work *work)
     request->version_minor = work->parser.http_minor > 0;
     request->headers_count = work->headers_count;
     for (size_t i = 0; i < work->headers_count; i++) {
-        request->headers[i].name = slice_make(work->head.data + work->names[i].at,
-                                              work->names[i].bytes);
+        request->headers[i].name =
+            slice_make(work->head.data + work->names[i].at, work->names[i].bytes);
         request->headers[i].value = span_slice(work, work->values[i]);
     }
     request->keep_alive = request->version_minor > 0
@@ -366,8 +366,8 @@ static void feed_head(struct http *http, struct slice *in)
         fail_nomem(http);
         return;
     }
-    size_t used = http_parser_execute(&work->parser, &callbacks,
-                                      (const char *)work->head.data + old, n);
+    size_t used =
+        http_parser_execute(&work->parser, &callbacks, (const char *)work->head.data + old, n);
     if (HTTP_PARSER_ERRNO(&work->parser) == HPE_PAUSED) {
         work->head.len = old + used;
         *in = slice_from(*in, used);

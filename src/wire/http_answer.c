@@ -84,8 +84,8 @@ int http_answer_end(struct buf *out, struct slice body, bool keep_alive, bool he
     if (!bodiless)
         error = buf_printf(out, "Content-Length: %zu\r\n", body.len);
     if (!interim) /* 101's Connection header is its sender's */
-        error = append(out, keep_alive ? "Connection: keep-alive\r\n" : "Connection: close\r\n",
-                       error);
+        error =
+            append(out, keep_alive ? "Connection: keep-alive\r\n" : "Connection: close\r\n", error);
     error = append(out, "\r\n", error);
     if (!error && !bodiless && !head_only && body.len > 0)
         error = buf_append(out, body.data, body.len);

@@ -5,12 +5,12 @@
 #include <errno.h>
 
 enum {
-    SIZE_FIRST,   /* the first digit of a size */
-    SIZE_MORE,    /* further digits */
-    SIZE_EXT,     /* an extension, up to CR */
-    SIZE_LF,      /* the LF of a size line */
-    DATA,         /* `left` bytes */
-    DATA_CR,      /* the line end after them */
+    SIZE_FIRST, /* the first digit of a size */
+    SIZE_MORE,  /* further digits */
+    SIZE_EXT,   /* an extension, up to CR */
+    SIZE_LF,    /* the LF of a size line */
+    DATA,       /* `left` bytes */
+    DATA_CR,    /* the line end after them */
     DATA_LF,
     TRAILER_LINE, /* the first byte of a trailer line, or the CR of the last line */
     TRAILER_MORE, /* the rest of a trailer line, up to CR */

@@ -162,7 +162,7 @@ static enum fault take_header(struct ws *ws, struct slice *in, bool *ret_whole)
     uint64_t payload_bytes = 0;
     enum fault fault = FAULT_NONE;
 
-    *ret_whole = reader->header_need > 0 && reader->header_bytes == reader->header_need;
+    *ret_whole = reader->header_bytes >= 2 && reader->header_bytes == reader->header_need;
     if (*ret_whole || in->len == 0)
         return FAULT_NONE;
     if (reader->header_bytes < 2) {
@@ -283,12 +283,11 @@ static enum fault read_frame(struct ws *ws, struct slice *in, struct ws_event *e
 
     reader->unread_bytes -= (uint64_t)n;
     struct slice piece = slice_make(frame.data, frame.data_length);
-    enum fault fault = is_control(frame.opcode) ? take_control(reader, piece, event)
-                                                : take_data(ws, piece, event);
+    enum fault fault =
+        is_control(frame.opcode) ? take_control(reader, piece, event) : take_data(ws, piece, event);
     if (reader->unread_bytes == 0) {
         CHECK(reader->unlent_bytes == 0); /* wslay holds none of it: ready for any parser */
         reader->header_bytes = 0;
-        reader->header_need = 0;
     }
     return fault;
 }

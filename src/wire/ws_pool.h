@@ -20,7 +20,7 @@ struct ws_frame_reader {
     uint64_t unlent_bytes;  /* payload not yet lent to wslay */
     uint64_t unread_bytes;  /* payload that wslay has not yet handed out */
     uint8_t header_bytes;   /* that have come; 0: between two frames */
-    uint8_t header_need;    /* the header's length, once its second byte has come; else 0 */
+    uint8_t header_need;    /* the header's length; meant once its second byte has come */
     bool header_lent;       /* to wslay */
     uint8_t control_bytes;  /* that have come of a control frame's payload, if in pieces */
     uint8_t header[WS_CLIENT_HEADER_MAX];

@@ -18,8 +18,8 @@ struct trace {
 
 static void note(struct trace *trace, const struct ws_event *event)
 {
-    CHECK(event->payload.len <= (event->opcode >= WS_CLOSE ? (size_t)WS_CONTROL_MAX
-                                                           : limits.message_bytes_max));
+    CHECK(event->payload.len <=
+          (event->opcode >= WS_CLOSE ? (size_t)WS_CONTROL_MAX : limits.message_bytes_max));
     CHECK(event->opcode != WS_TEXT || utf8_valid(event->payload));
     for (size_t i = 0; i < event->payload.len; i++)
         trace->sum = (trace->sum ^ event->payload.data[i]) * 1099511628211u;

@@ -190,8 +190,10 @@ static void test_http__any_split_yields_the_same_requests(void)
 
 static void test_http__random_splits_yield_the_same_requests(void)
 {
-    static const char text[] = GET "\r\n" CHUNKED "3\r\nabc\r\n10\r\n0123456789abcdef\r\n0\r\n\r\n"
-        POST "Content-Length: 6\r\n\r\nabcdef" "HEAD /h?i=j HTTP/1.1\r\nHost: y\r\n\r\n";
+    static const char text[] =
+        GET "\r\n" CHUNKED "3\r\nabc\r\n10\r\n0123456789abcdef\r\n0\r\n\r\n" POST
+            "Content-Length: 6\r\n\r\nabcdef"
+            "HEAD /h?i=j HTTP/1.1\r\nHost: y\r\n\r\n";
     static struct heard whole, split;
     uint64_t random = unit_seed();
 
@@ -261,12 +263,9 @@ static void test_http__targets_are_split_into_path_and_query(void)
 {
     static const struct {
         const char *target, *path, *query;
-    } rows[] = {{"/", "/", ""},
-                {"/?", "/", ""},
-                {"/a?b?c", "/a", "b?c"},
-                {"http://h", "/", ""},
-                {"HTTP://h?x", "/", "x"},
-                {"https://h:1/p/q?x=1", "/p/q", "x=1"}};
+    } rows[] = {{"/", "/", ""},           {"/?", "/", ""},
+                {"/a?b?c", "/a", "b?c"},  {"http://h", "/", ""},
+                {"HTTP://h?x", "/", "x"}, {"https://h:1/p/q?x=1", "/p/q", "x=1"}};
 
     for (size_t i = 0; i < array_len(rows); i++) {
         struct http *http = http_new(&limits);
@@ -348,11 +347,12 @@ static void test_http__smuggling_is_refused(void)
     BAD(400, POST "Content-Length: 99999999999999999999999\r\n\r\n");
     BAD(400, POST "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n");
     BAD(400, POST "Transfer-Encoding : chunked\r\n\r\n");
-    BAD(400, POST "Transfer-Encoding: \x0b" "chunked\r\n\r\n");
+    BAD(400, POST "Transfer-Encoding: \x0b"
+                  "chunked\r\n\r\n");
     BAD(400, POST "X: y\r\n Transfer-Encoding: chunked\r\n\r\n"); /* a folded line */
     BAD(400, POST "X:\r\n \r\n\r\n");
     BAD(400, POST " X: y\r\n\r\n");
-    BAD(400, POST "X: y\nTransfer-Encoding: chunked\r\n\r\n");    /* a line end unlike the others */
+    BAD(400, POST "X: y\nTransfer-Encoding: chunked\r\n\r\n"); /* a line end unlike the others */
     BAD(400, "POST / HTTP/1.1\nHost: x\r\n\r\n");
     BAD(400, POST "X: y\r\n\n");
     BAD(400, POST "X: a\rb\r\n\r\n");
@@ -472,8 +472,10 @@ static void test_http__running_out_of_memory_fails_one_request(void)
     bool survived = false;
 
     memset(filler, 'f', sizeof(filler));
-    int n = snprintf(text, sizeof(text), "POST / HTTP/1.1\r\nHost: x\r\nA: %.*s\r\n"
-                     "Content-Length: 900\r\n\r\n%.*s", 900, filler, 900, filler);
+    int n = snprintf(text, sizeof(text),
+                     "POST / HTTP/1.1\r\nHost: x\r\nA: %.*s\r\n"
+                     "Content-Length: 900\r\n\r\n%.*s",
+                     900, filler, 900, filler);
     mem_fail_after(0);
     CU_ASSERT_PTR_NULL(http_new(&limits));
     for (long after = 0; !survived && after < 100; after++) {
@@ -533,7 +535,8 @@ static void test_http__lists_are_searched_by_token(void)
 static void test_http__query_parameters_are_decoded(void)
 {
     struct http_request request = {
-        .query = slice_of("a=1&b=x+y%2Fz&&empty=&flag&a=2&bad=%4&worse=%zz&nul=%00&c=d=e&tail=%41")};
+        .query =
+            slice_of("a=1&b=x+y%2Fz&&empty=&flag&a=2&bad=%4&worse=%zz&nul=%00&c=d=e&tail=%41")};
     char dst[8];
 
     CU_ASSERT_EQUAL(http_query(&request, "a", dst, sizeof(dst)), 1);
@@ -567,8 +570,8 @@ static void test_http__answers_are_written_in_full(void)
     CU_ASSERT_EQUAL(http_answer_header(&out, "Content-Type", "text/plain"), 0);
     CU_ASSERT_EQUAL(http_answer_end(&out, slice_of("hello"), true, false), 0);
     CU_ASSERT(slice_is(buf_slice(&out), "HTTP/1.1 200 OK\r\n" DATE_LINE "Server: ringroom\r\n"
-                       "Content-Type: text/plain\r\nContent-Length: 5\r\n"
-                       "Connection: keep-alive\r\n\r\nhello"));
+                                        "Content-Type: text/plain\r\nContent-Length: 5\r\n"
+                                        "Connection: keep-alive\r\n\r\nhello"));
     buf_deinit(&out);
 }
 
@@ -632,9 +635,9 @@ static void test_http__errors_are_answered_in_json(void)
     struct buf out;
 
     buf_init(&out, 1000);
-    CU_ASSERT_EQUAL(http_answer_error(&out, 405, "method", "GET only", "Allow: GET\r\n", false,
-                                      false, THEN_MS),
-                    0);
+    CU_ASSERT_EQUAL(
+        http_answer_error(&out, 405, "method", "GET only", "Allow: GET\r\n", false, false, THEN_MS),
+        0);
     CU_ASSERT(slice_is(buf_slice(&out),
                        "HTTP/1.1 405 Method Not Allowed\r\n" DATE_LINE "Server: ringroom\r\n"
                        "Content-Type: application/json\r\nAllow: GET\r\nContent-Length: 48\r\n"

@@ -196,8 +196,8 @@ static void bytes_fail(const char *bytes, size_t len, uint16_t code)
 
 static void test_ws__messages_come_out_as_they_were_sent(void)
 {
-    static const size_t lengths[] = {0,    1,    124,  125,   126,   127,   4081,  4082, 4083, 4087,
-                                     4088, 4089, 4096, 65535, 65536, 65537, 300000};
+    static const size_t lengths[] = {0,    1,    124,  125,  126,   127,   4081,  4082,  4083,
+                                     4087, 4088, 4089, 4096, 65535, 65536, 65537, 300000};
     static const uint32_t masks[] = {0, 0xffffffff, 0x01020304, 0x80000001};
     uint8_t *payload = malloc(300000);
     struct wire wire = {0};
@@ -429,23 +429,23 @@ static void test_ws__a_declared_length_allocates_nothing(void)
 
 static void test_ws__malformed_headers_fail_with_1002(void)
 {
-    BYTES_FAIL("\x81\x05Hello", 1002);             /* not masked */
+    BYTES_FAIL("\x81\x05Hello", 1002); /* not masked */
     BYTES_FAIL("\x81\x00", 1002);
-    BYTES_FAIL("\xc1\x80mask", 1002);              /* reserved bits */
+    BYTES_FAIL("\xc1\x80mask", 1002); /* reserved bits */
     BYTES_FAIL("\xa1\x80mask", 1002);
     BYTES_FAIL("\x91\x80mask", 1002);
-    BYTES_FAIL("\x83\x80mask", 1002);              /* reserved opcodes */
+    BYTES_FAIL("\x83\x80mask", 1002); /* reserved opcodes */
     BYTES_FAIL("\x87\x80mask", 1002);
     BYTES_FAIL("\x8b\x80mask", 1002);
     BYTES_FAIL("\x8f\x80mask", 1002);
-    BYTES_FAIL("\x09\x80mask", 1002);              /* a fragmented ping, pong, close */
+    BYTES_FAIL("\x09\x80mask", 1002); /* a fragmented ping, pong, close */
     BYTES_FAIL("\x0a\x80mask", 1002);
     BYTES_FAIL("\x08\x80mask", 1002);
-    BYTES_FAIL("\x89\xfe\x00\x7emask", 1002);      /* a ping of 126 bytes */
+    BYTES_FAIL("\x89\xfe\x00\x7emask", 1002); /* a ping of 126 bytes */
     BYTES_FAIL("\x88\xff\0\0\0\0\0\0\0\x01mask", 1002);
-    BYTES_FAIL("\x80\x80mask", 1002);              /* a continuation of nothing */
+    BYTES_FAIL("\x80\x80mask", 1002); /* a continuation of nothing */
     BYTES_FAIL("\x00\x80mask", 1002);
-    BYTES_FAIL("\x82\xfe\x00\x7dmask", 1002);      /* lengths not in the shortest form */
+    BYTES_FAIL("\x82\xfe\x00\x7dmask", 1002); /* lengths not in the shortest form */
     BYTES_FAIL("\x82\xff\0\0\0\0\0\0\xff\xffmask", 1002);
     BYTES_FAIL("\x82\xff\x80\0\0\0\0\0\0\0mask", 1002);
 }
@@ -511,8 +511,8 @@ static void put_close(struct wire *wire, unsigned code, const char *reason)
 
 static void test_ws__close_codes_are_those_that_may_be_sent(void)
 {
-    static const unsigned good[] = {1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011,
-                                    1012, 1013, 1014, 3000, 3999, 4000, 4999};
+    static const unsigned good[] = {1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010,
+                                    1011, 1012, 1013, 1014, 3000, 3999, 4000, 4999};
     static const unsigned bad[] = {0,    1,    999,  1004, 1005, 1006,  1015,
                                    1016, 1100, 2000, 2999, 5000, 65535, 0x8000};
     struct wire wire = {0};
@@ -555,6 +555,9 @@ static void test_ws__bad_close_payloads_fail(void)
 
     put_frame(&wire, 0x88, "x");
     expect_failure(&wire, 1002, 0);
+    put_frame(&wire, 0x89, "\x03\xe8"); /* a good code left lying where the next byte would be */
+    put_frame(&wire, 0x88, "\x03");
+    expect_failure(&wire, 1002, 1);
     put_close(&wire, 1000, "\xce\xba\xed\xa0\x80");
     expect_failure(&wire, 1007, 0);
     put_close(&wire, 1000, "cut \xe2\x82");
@@ -565,7 +568,7 @@ static void test_ws__bad_close_payloads_fail(void)
 static void test_ws__bad_utf8_fails_with_1007(void)
 {
     static const char *const bad[] = {"\x80", "\xc0\xaf", "\xed\xa0\x80", "\xf4\x90\x80\x80",
-                                      "\xff", "ok \xce", "\xe2\x82", "\xf5\x80\x80\x80"};
+                                      "\xff", "ok \xce",  "\xe2\x82",     "\xf5\x80\x80\x80"};
     struct wire wire = {0};
 
     for (size_t i = 0; i < array_len(bad); i++) {
@@ -720,7 +723,10 @@ static void test_ws__close_frames_are_cut_at_a_character(void)
     CU_ASSERT_EQUAL(ws_close_frame(frame, 0, "ignored"), 2);
     CU_ASSERT(memcmp(frame, "\x88\x00", 2) == 0);
     CU_ASSERT_EQUAL(ws_close_frame(frame, 1001, "bye"), 7);
-    CU_ASSERT(memcmp(frame, "\x88\x05\x03\xe9" "bye", 7) == 0);
+    CU_ASSERT(memcmp(frame,
+                     "\x88\x05\x03\xe9"
+                     "bye",
+                     7) == 0);
     CU_ASSERT_EQUAL(ws_close_frame(frame, 1000, NULL), 4);
     memset(reason, 'r', 123);
     CU_ASSERT_EQUAL(ws_close_frame(frame, 1000, reason), 127);
@@ -779,15 +785,12 @@ static void test_ws__other_handshakes_are_refused(void)
     CU_ASSERT_EQUAL(upgrade(GET UP KEY VERSION VERSION "\r\n", NULL), 400);
     CU_ASSERT_EQUAL(upgrade(GET UP VERSION "\r\n", NULL), 400);
     CU_ASSERT_EQUAL(upgrade(GET UP VERSION KEY KEY "\r\n", NULL), 400);
-    CU_ASSERT_EQUAL(upgrade(GET UP VERSION "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=\r\n\r\n",
-                            NULL),
-                    400);
-    CU_ASSERT_EQUAL(upgrade(GET UP VERSION "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQQQ\r\n\r\n",
-                            NULL),
-                    400);
-    CU_ASSERT_EQUAL(upgrade(GET UP VERSION "Sec-WebSocket-Key: dGhlIHNhbX!sZSBub25jZQ==\r\n\r\n",
-                            NULL),
-                    400);
+    CU_ASSERT_EQUAL(
+        upgrade(GET UP VERSION "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=\r\n\r\n", NULL), 400);
+    CU_ASSERT_EQUAL(
+        upgrade(GET UP VERSION "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQQQ\r\n\r\n", NULL), 400);
+    CU_ASSERT_EQUAL(
+        upgrade(GET UP VERSION "Sec-WebSocket-Key: dGhlIHNhbX!sZSBub25jZQ==\r\n\r\n", NULL), 400);
     CU_ASSERT_EQUAL(upgrade(GET UP VERSION KEY "Content-Length: 1\r\n\r\nx", NULL), 400);
 }
 
