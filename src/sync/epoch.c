@@ -51,7 +51,8 @@ void epoch_online(struct epoch *epoch, uint32_t reader)
 void epoch_quiesce(struct epoch *epoch, uint32_t reader)
 {
     _Atomic uint64_t *seen = seen_by(epoch, reader);
-    /* (3): acquire pairs with the raise in epoch_retire(), release with safe_epoch(). */
+    /* (3): acquire pairs with the raise in epoch_retire(), release with safe_epoch(). Relaxed:
+     * nobody else writes this word. */
     uint64_t now = atomic_load_explicit(&epoch->now, memory_order_acquire);
     uint64_t before = atomic_load_explicit(seen, memory_order_relaxed);
 

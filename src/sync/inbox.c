@@ -14,7 +14,8 @@ bool inbox_post(struct inbox *inbox, struct letter *letter)
 
     /* Release: pairs with the acquire in inbox_take(), and hands over the letter and all that it
      * leads to. Letters below this one are handed over too: every change of `head` is a
-     * read-modify-write, so each post stays in the release sequence of those before it. */
+     * read-modify-write, so each post stays in the release sequence of those before it. Relaxed
+     * elsewhere: nothing is read through a head that was merely seen. */
     do
         letter->next = head == &asleep ? NULL : head;
     while (!atomic_compare_exchange_weak_explicit(&inbox->head, &head, letter, memory_order_release,
@@ -37,7 +38,7 @@ static struct letter *reversed(struct letter *letter)
 
 struct letter *inbox_take(struct inbox *inbox)
 {
-    /* A look first: a turn without letters need not own the cache line. */
+    /* Relaxed, a look first: a turn without letters need not own the cache line. */
     if (!atomic_load_explicit(&inbox->head, memory_order_relaxed))
         return NULL;
     /* Acquire: pairs with the release in inbox_post(). */
