@@ -3,6 +3,7 @@
 #include "shard_core.h"
 #include "ringroom/base/check.h"
 #include "ringroom/base/encode.h"
+#include "ringroom/base/hash.h"
 #include "ringroom/base/random.h"
 
 #include <unistd.h>
@@ -123,14 +124,41 @@ static const struct stream_handler handler = {
 
 /* Opening */
 
+/* The uid follows from the sid by a keyed hash: who knows the sid, a secret of its client, is the
+ * same user again; nobody can go back from the uid. */
+static void derive_uid(struct conn *conn)
+{
+    uint64_t hash = hash_bytes(slice_make(conn->sid, CONN_SID_BYTES));
+
+    encode_base64url(conn->uid, &hash, CONN_UID_BYTES / 4 * 3);
+}
+
 static void give_ids(struct conn *conn)
 {
-    uint8_t bits[16 + 6];
+    uint8_t bits[16];
 
     conn->session = ++conn->shard->sessions * conn->shard->mesh->count + conn->shard->index;
     random_bytes(bits, sizeof(bits));
-    encode_base64url(conn->sid, bits, 16);
-    encode_base64url(conn->uid, bits + 16, 6);
+    encode_base64url(conn->sid, bits, sizeof(bits));
+    derive_uid(conn);
+}
+
+static bool is_base64url(char c)
+{
+    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
+           c == '-' || c == '_';
+}
+
+bool conn_take_sid(struct conn *conn, struct slice sid)
+{
+    if (sid.len != CONN_SID_BYTES)
+        return false;
+    for (size_t i = 0; i < sid.len; i++)
+        if (!is_base64url((char)sid.data[i]))
+            return false;
+    memcpy(conn->sid, sid.data, sid.len);
+    derive_uid(conn);
+    return true;
 }
 
 static struct conn *conn_new(struct shard *shard, bool tls)

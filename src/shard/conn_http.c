@@ -3,6 +3,7 @@
 #include "ringroom/shard/conn.h"
 #include "shard_core.h"
 
+#include <errno.h>
 #include <strings.h>
 
 enum { ECHO_OUT_MAX = 4 * SHARD_ECHO_BYTES_MAX };
@@ -80,6 +81,16 @@ static void become_websocket(struct conn *conn, const struct http_request *reque
     conn_want_flush(conn);
 }
 
+/* A client that comes back names its session, as /ws?session=SID: a retry's `cid` then counts as
+ * the same user's. False where it is no sid. */
+static bool take_session(struct conn *conn, const struct http_request *request)
+{
+    char sid[CONN_SID_BYTES + 1];
+    int len = http_query(request, "session", sid, sizeof(sid));
+
+    return len == -ENOENT || (len >= 0 && conn_take_sid(conn, slice_make(sid, (size_t)len)));
+}
+
 static void upgrade(struct conn *conn, const struct http_request *request, bool native)
 {
     const char *why = "";
@@ -96,6 +107,8 @@ static void upgrade(struct conn *conn, const struct http_request *request, bool 
         refuse(conn, status, "bad_request", why, NULL);
     else if (native && !origin_allowed(conn->shard->settings, request))
         refuse(conn, 403, "forbidden", "this Origin may not connect; see the key origins", NULL);
+    else if (native && !take_session(conn, request))
+        refuse(conn, 400, "bad_request", "session: must be the sid of an earlier hello", NULL);
     else
         become_websocket(conn, request, native);
 }

@@ -82,6 +82,9 @@ static inline struct slice conn_uid(const struct conn *conn)
 
 /* conn.c: life. Takes over fd. */
 void conn_accept(struct shard *shard, int fd, bool tls);
+/* The client comes back with the sid it once was given, and so is the same user as before. False
+ * where it is not one. Before the hello. */
+bool conn_take_sid(struct conn *conn, struct slice sid);
 /* Drops the connection at once. */
 void conn_abort(struct conn *conn);
 /* Says goodbye: WebSocket peers get a close frame with that code and reason. */
