@@ -93,7 +93,7 @@ static void hear(struct heard *heard, const struct ws_event *event)
 /* Lends each piece as an allocation of its own size, so that a sanitizer sees reads beyond it. */
 static void feed(struct ws *ws, struct heard *heard, const uint8_t *data, size_t len)
 {
-    uint8_t *copy = malloc(len ? len : 1);
+    uint8_t *copy = calloc(1, len ? len : 1);
     struct slice in = slice_make(copy, len);
     struct ws_event event;
 
