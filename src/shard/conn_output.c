@@ -81,38 +81,42 @@ static void gather_out(struct conn *conn, struct gather *g)
         conn_unblock(conn);
 }
 
+/* Passing events were missed: the count at least is set right. */
+static void send_count(struct conn *conn, const struct room *room)
+{
+    uint32_t members = atomic_load_explicit(&room->members_seen, memory_order_relaxed);
+
+    if (native_member_count(shard_text(conn->shard), room_name(room), members) == 0)
+        conn_send_frame(conn, WS_TEXT, buf_slice(&conn->shard->text));
+}
+
 /* Presence and typing: true where all has been taken. */
 static bool gather_notices(struct conn *conn, struct member *member, struct gather *g)
 {
     const struct room *room = member->view->room;
+    struct log_cursor cursor;
+    struct slice notice;
+    struct log_read read;
+    uint64_t except;
 
+    log_cursor_init(&cursor, member->notices);
     for (;;) {
-        struct log_cursor before = member->notices;
-        struct slice notice;
-        struct log_read read;
-        uint64_t except;
-        switch (log_next(room->notices, &member->notices, conn->shard->now_ms, &notice, &read)) {
-        case LOG_BYTES:
-            break;
-        case LOG_NOTHING:
+        enum log_result result =
+            log_next(room->notices, &cursor, conn->shard->now_ms, &notice, &read);
+        if (result == LOG_NOTHING)
             return true;
-        default: /* passing events were missed: the count at least is set right */
-            if (native_member_count(shard_text(conn->shard), room_name(room),
-                                    atomic_load_explicit(&room->members_seen,
-                                                         memory_order_relaxed)) == 0)
-                conn_send_frame(conn, WS_TEXT, buf_slice(&conn->shard->text));
-            continue;
-        }
-        memcpy(&except, notice.data, ROOM_NOTICE_HEAD);
-        notice = slice_from(notice, ROOM_NOTICE_HEAD);
-        if (except == conn->session)
-            continue;
-        if (notice.len > space(g)) {
-            member->notices = before;
-            return false;
-        }
-        memcpy(g->data + g->len, notice.data, notice.len);
-        g->len += notice.len;
+        if (result == LOG_BYTES) {
+            memcpy(&except, notice.data, ROOM_NOTICE_HEAD);
+            notice = slice_from(notice, ROOM_NOTICE_HEAD);
+            if (except != conn->session) {
+                if (notice.len > space(g))
+                    return false;
+                memcpy(g->data + g->len, notice.data, notice.len);
+                g->len += notice.len;
+            }
+        } else
+            send_count(conn, room);
+        member->notices = cursor.next;
     }
 }
 

@@ -40,7 +40,7 @@ struct member {
     struct list dirty;   /* in the connection's list of rooms with news; in none otherwise */
     char *name;          /* NULL: the connection's own */
     struct log_cursor messages;
-    struct log_cursor notices;
+    uint64_t notices; /* the next one to read; their log is short, so a hint would not pay */
     uint8_t state; /* enum member_state */
 };
 
