@@ -27,12 +27,28 @@ static size_t grown_cap(const struct buf *buf, size_t need)
     return cap < buf->max ? cap : buf->max;
 }
 
+/* Moves what is in use to the front of the allocation. */
+static void reclaim_skipped(struct buf *buf)
+{
+    if (!buf->skipped)
+        return;
+    memmove(buf->data - buf->skipped, buf->data, buf->len);
+    buf->data -= buf->skipped;
+    buf->cap += buf->skipped;
+    buf->skipped = 0;
+}
+
 int buf_reserve(struct buf *buf, size_t more)
 {
-    DCHECK(buf->len <= buf->cap && buf->cap <= buf->max);
+    DCHECK(buf->len <= buf->cap && buf->cap + buf->skipped <= buf->max);
     if (more > buf->max - buf->len)
         return -ENOBUFS;
     if (more <= buf->cap - buf->len)
+        return 0;
+    /* Moving `len` bytes is paid for by the bytes consumed since the last move, or by growing. */
+    bool paid = buf->skipped >= buf->len;
+    reclaim_skipped(buf);
+    if (more <= buf->cap - buf->len && (paid || buf->cap == buf->max))
         return 0;
 
     size_t cap = grown_cap(buf, buf->len + more);
@@ -97,13 +113,17 @@ void buf_consume(struct buf *buf, size_t n)
     CHECK(n <= buf->len);
     if (n == 0)
         return;
-    memmove(buf->data, buf->data + n, buf->len - n);
+    buf->data += n;
+    buf->skipped += n;
     buf->len -= n;
+    buf->cap -= n;
+    if (buf->len == 0)
+        reclaim_skipped(buf);
 }
 
 void buf_release(struct buf *buf)
 {
-    mem_free(buf->data);
+    mem_free(buf->data ? buf->data - buf->skipped : NULL);
     buf->data = NULL;
-    buf->len = buf->cap = 0;
+    buf->len = buf->cap = buf->skipped = 0;
 }

@@ -9,9 +9,10 @@
 
 struct buf {
     uint8_t *data;
-    size_t len; /* bytes in use */
-    size_t cap; /* bytes allocated */
-    size_t max; /* bytes it may ever hold */
+    size_t len;     /* bytes in use */
+    size_t cap;     /* bytes that fit at data */
+    size_t max;     /* bytes it may ever hold */
+    size_t skipped; /* bytes of the allocation before data: consumed, not yet used again */
 };
 
 /* Allocates nothing. */
@@ -25,7 +26,8 @@ int buf_append(struct buf *buf, const void *data, size_t len);
 int buf_append_str(struct buf *buf, const char *text);
 int buf_printf(struct buf *buf, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Drops the first `n` bytes (n <= len); memory is kept. */
+/* Drops the first `n` bytes (n <= len); memory is kept. Moves nothing: consuming a buffer piece by
+ * piece costs O(1) a piece. */
 void buf_consume(struct buf *buf, size_t n);
 /* Empties it and gives the memory back. */
 void buf_release(struct buf *buf);
