@@ -42,6 +42,13 @@ static void judge_late(struct reader *r, uint64_t seq, struct verdict *v)
     r->came |= 1ull << age;
 }
 
+/* A sender's count goes up by one, but for messages that nobody has seen: those are already counted
+ * as lost, or a gap event told of them. */
+static bool follows(const struct ledger *l, uint32_t number, uint32_t last_number)
+{
+    return number > last_number && number - last_number - 1 <= l->unseen;
+}
+
 static void check_content(struct ledger *l, uint64_t seq, const struct stamp *stamp,
                           uint32_t *last_number, struct verdict *v)
 {
@@ -49,8 +56,9 @@ static void check_content(struct ledger *l, uint64_t seq, const struct stamp *st
     if (seq > l->newest) {
         for (uint64_t jumped = l->newest + 1; jumped < seq; jumped++)
             l->entries[jumped & l->entries_mask].number = 0;
+        l->unseen += seq - l->newest - 1;
         l->newest = seq;
-        if (stamp->number != *last_number + 1)
+        if (!follows(l, stamp->number, *last_number))
             v->sender_disorder++;
         *last_number = stamp->number;
         *entry = (struct ledger_entry){stamp->sender, stamp->number};

@@ -10,6 +10,7 @@
 
 #include "event.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* What went wrong, over all receivers. All but gaps_reported and unchecked must be 0. */
@@ -32,6 +33,7 @@ struct ledger_entry {
 
 struct ledger {
     uint64_t newest; /* highest number that anyone received */
+    uint64_t unseen; /* numbers that nobody had received when a later one came */
     struct ledger_entry *entries;
     uint32_t entries_mask;
 };

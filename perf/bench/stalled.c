@@ -1,14 +1,18 @@
 #include "scenario.h"
 
+#include "clock.h"
 #include "load.h"
 
 #include <stdio.h>
 #include <string.h>
 
-/* Small, so that a stalled reader's socket is full within a second or two of load. */
+/* Small, so that the kernel holds little for a stalled reader. */
 enum { STALLED_RCVBUF = 16384 };
+/* What is sent to fill them, live readers keeping up: more than both sockets of a connection hold.
+ * (Linux lets a send buffer grow beyond a megabyte.) The load that follows would else be a fan-out
+ * to all the stalled ones at first. */
+enum { FILL_BYTES = 5 << 18, FILL_AT_ONCE = 64 };
 
-/* The warm-up must fill the stalled readers' sockets: a few seconds at 1,000 messages a second. */
 static struct load load_of(const struct options *o)
 {
     return (struct load){.rate = o->rate,
@@ -19,13 +23,26 @@ static struct load load_of(const struct options *o)
                          .poisson = o->poisson};
 }
 
-static int add_stalled(struct crowd *crowd, uint32_t live)
+static void fill_sockets(struct crowd *crowd, uint32_t text_bytes)
+{
+    for (uint32_t i = 1; i <= FILL_BYTES / text_bytes; i++) {
+        crowd_send(crowd, 0, now_ns());
+        if (i % FILL_AT_ONCE == 0)
+            crowd_drain(crowd, 3);
+    }
+    crowd_drain(crowd, 3);
+}
+
+/* ret_memory: with them connected, before anything piles up for them. */
+static int add_stalled(struct crowd *crowd, uint32_t live, struct memory *ret_memory)
 {
     crowd->engine.stalled_rcvbuf = STALLED_RCVBUF;
     int error = crowd_join(crowd, crowd->member_count);
     for (uint32_t i = live; i < crowd->member_count; i++)
         crowd_stall(crowd, i);
     crowd_idle(crowd, 1);
+    *ret_memory = probe_memory(&crowd->options->probe);
+    fill_sockets(crowd, crowd->options->size);
     return error;
 }
 
@@ -41,6 +58,7 @@ static void resume_stalled(struct crowd *crowd, uint32_t live)
 static int run(struct crowd *crowd, const struct options *o)
 {
     struct report report;
+    struct memory before = {0};
     struct load load = load_of(o);
     static struct load_result alone, beside; /* they hold histograms */
     crowd->rooms[0].sender_count = o->connections;
@@ -48,13 +66,12 @@ static int run(struct crowd *crowd, const struct options *o)
     if (error == 0) {
         load_run(crowd, &load, &alone);
         crowd_drain(crowd, 3);
-        error = add_stalled(crowd, o->connections);
+        error = add_stalled(crowd, o->connections, &before);
     }
     if (error < 0) {
         fprintf(stderr, "ringroom-bench: joining: %s\n", strerror(-error));
         return SCENARIO_FAILED;
     }
-    struct memory before = probe_memory(&o->probe);
     load_run(crowd, &load, &beside);
     struct memory after = probe_memory(&o->probe);
     report_begin(&report, o->json, "stalled");

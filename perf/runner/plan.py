@@ -143,12 +143,14 @@ class Plan:
             server, "rooms", rooms=count), subjects=self._own())
 
     def stalled(self):
+        # A short history, so that the stalled readers fall out of the log within seconds.
         stalled = 100 if self.quick else 1000
         say(f"stalled: 20 live readers beside {stalled} stalled ones")
         # Not for peers: they keep all that a stalled reader has not read.
         return self._fresh("stalled", lambda server, _: self.setup.bench(
             server, "stalled", connections=20, stalled_count=stalled, rate=20000,
-            warmup=2 if self.quick else 6, duration=1 if self.quick else 5), subjects=self._own())
+            warmup=0.5 if self.quick else 1, duration=1 if self.quick else 5), subjects=self._own(),
+            settings=["retention.max_messages=1000"])
 
 
 def flat(summary):

@@ -26,11 +26,12 @@ class Setup:
     def _log(self, name):
         return os.path.join(self.results, f"{name}.log")
 
-    def start(self, subject, plain=False, history=0):
-        return getattr(self, f"_start_{subject}")(plain, history)
+    def start(self, subject, plain=False, history=0, settings=()):
+        """history: messages that a peer is to keep; settings: Ringroom's own, as KEY=VALUE."""
+        return getattr(self, f"_start_{subject}")(plain, history, settings)
 
-    def _start_ringroom(self, plain, _history):
-        settings = ["shards=1", "limits.messages_per_second=0", "log.level=warn"]
+    def _start_ringroom(self, plain, _history, settings):
+        settings = ["shards=1", "limits.messages_per_second=0", "log.level=warn", *settings]
         if plain:
             # Servers want a TLS listener by default: the plain one alone is asked for.
             settings += ["listen=[]", "listen_plain=127.0.0.1:0"]
@@ -41,7 +42,7 @@ class Setup:
             command += ["--set", setting]
         return Server(command, self.server_core, self._log("ringroom"))
 
-    def _start_ws(self, plain, history):
+    def _start_ws(self, plain, history, _settings):
         if plain:
             raise Failed("the ws peer is measured over TLS only")
         script = os.path.join(PERF, "peers", "ws.js")

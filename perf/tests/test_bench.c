@@ -119,6 +119,18 @@ static void test_ledger__a_senders_messages_out_of_turn_are_seen(void)
     ledger_deinit(&s.ledger);
 }
 
+static void test_ledger__a_gap_for_all_excuses_the_senders_count(void)
+{
+    struct scene s = scene_new();
+    arrive(&s, 0, 1, 0, 1);
+    ledger_gap(&s.readers[0], 2, 3, &s.verdict);
+    arrive(&s, 0, 4, 0, 4);
+    CU_ASSERT_EQUAL(verdict_faults(&s.verdict), 0);
+    arrive(&s, 0, 5, 0, 4);
+    CU_ASSERT_EQUAL(s.verdict.sender_disorder, 1);
+    ledger_deinit(&s.ledger);
+}
+
 static void test_ledger__a_reader_far_behind_is_counted_as_unchecked(void)
 {
     struct scene s = scene_new();
@@ -235,6 +247,7 @@ UNIT_MAIN("bench", UNIT_TEST(test_ledger__a_clean_room_has_no_faults),
           UNIT_TEST(test_ledger__a_gap_event_excuses_just_its_numbers),
           UNIT_TEST(test_ledger__two_orders_differ),
           UNIT_TEST(test_ledger__a_senders_messages_out_of_turn_are_seen),
+          UNIT_TEST(test_ledger__a_gap_for_all_excuses_the_senders_count),
           UNIT_TEST(test_ledger__a_reader_far_behind_is_counted_as_unchecked),
           UNIT_TEST(test_frame__is_whole_at_its_last_byte_and_no_earlier),
           UNIT_TEST(test_frame__a_masked_or_fragmented_one_is_broken),
