@@ -8,7 +8,7 @@ import { Log, count, el, ring, timeOf } from './log.js';
 
 const $ = (id) => document.getElementById(id);
 
-/* -- memory: the name for next time; name and identities of this window for a reload ----------- */
+/* -- memory: the name for next time; name and session of this window for a reload ----------- */
 
 /** Storage may be forbidden; the page then only forgets. */
 const memory = {
@@ -109,9 +109,8 @@ function enter(newName, newRoom) {
   showTyping();
   showExpiry();
 
-  chat = new Ringroom(new URL('ws', document.baseURI));
-  for (const uid of memory.get('sessionStorage', 'uids') ?? []) chat.uids.add(uid);
-  chat.on('hello', () => memory.set('sessionStorage', 'uids', [...chat.uids].slice(-50)));
+  chat = new Ringroom(new URL('ws', document.baseURI), { session: memory.get('sessionStorage', 'sid') ?? undefined });
+  chat.on('hello', ({ sid }) => memory.set('sessionStorage', 'sid', sid));
   chat.on('state', onState);
   chat.on('joined', onJoined);
   chat.on('message', onMessage);
@@ -328,7 +327,7 @@ function onMember({ uid, name: who, on, count: n }) {
 }
 
 function showPeople(n) {
-  $('people-count').textContent = n.toLocaleString();
+  $('people-count').textContent = $('people-total').textContent = n.toLocaleString();
   const me = chat?.hello?.uid;
   const sorted = [...people].sort((a, b) => (b[0] === me) - (a[0] === me) || a[1].localeCompare(b[1]));
   $('people-list').replaceChildren(...sorted.slice(0, LISTED).map(([uid, who]) => {

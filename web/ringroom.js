@@ -2,34 +2,26 @@
  *
  * A plain ES module without dependencies, for browsers and for Node 20 or newer.
  *
- *     import { Ringroom } from './ringroom.js';
- *
  *     const chat = new Ringroom('wss://chat.example.org/ws');
  *     chat.on('message', (m) => console.log(m.history ? 'earlier' : 'now', m.from, m.text));
  *     await chat.join('lobby', { name: 'Ada' });
  *     const { seq } = await chat.send('lobby', 'Hello!');
  *
- * What it promises while connections come and go:
+ * Where there is no global WebSocket, hand one over: `new Ringroom(url, { WebSocket })`.
  *
+ * What it promises while connections come and go:
  *   Nothing missed  After a break it joins its rooms again from where it was. What can no longer
  *                   be had is told by a `gap` event, never passed over in silence.
  *   Nothing twice   Each message is known by (epoch, seq); one seen before is dropped.
- *   Sent once       A message that was not acknowledged is sent again after a break, under the
- *                   same `cid`, in the same order. Before that the replay is read to its end: what
- *                   had been stored after all is found there by its `cid`, and is not sent again.
+ *   Sent once       What was not acknowledged is sent again after a break, in the same order,
+ *                   under the same `cid`: but only after the replay, and not what is found there.
  *                   A `send` settles exactly once: stored, or refused with a reason.
- *   Broken is seen  A connection that falls silent is probed, and given up if it stays silent.
- *
- * In Node 20, or to set TLS options, hand over an implementation of WebSocket:
- *
- *     import WebSocket from 'ws';
- *     const chat = new Ringroom('wss://localhost:8443/ws', { WebSocket });
- */
+ *   Broken is seen  A connection that falls silent is probed, and given up if it stays silent. */
 
 /**
- * @typedef {object} Message     What a `message` event carries.
+ * @typedef {object} Message     What a `message` event carries. (epoch, seq) is its position.
  * @property {string} room
- * @property {string} epoch      one life of the room's log; (epoch, seq) is a position
+ * @property {string} epoch      names one life of the room's log
  * @property {number} seq        1, 2, 3 … within the epoch
  * @property {number} ts         when the server took it, Unix milliseconds
  * @property {string} from       the writer's display name
@@ -37,8 +29,8 @@
  * @property {string} [text]
  * @property {any}    [data]
  * @property {string} [cid]      the id that the writer's program gave it
- * @property {boolean} history   true if it was said before the (latest) join
- * @property {boolean} own       true if this client wrote it
+ * @property {boolean} history   it was said before the (latest) join
+ * @property {boolean} own       this client wrote it
  *
  * @typedef {object} Joined      What `join` resolves with, and a `joined` event carries.
  * @property {string} room
@@ -46,33 +38,20 @@
  * @property {number} first      the oldest number that is going to be replayed
  * @property {number} seq        the newest number at the time of the join
  * @property {number} members    how many are there
- * @property {boolean} recovered true if nothing was missed since the last position
- * @property {boolean} again     true if this client was in the room before and came back
- * @property {boolean} anew      true if the room's log began anew meanwhile: the numbers restart,
- *                               and what was said before is gone
+ * @property {boolean} recovered nothing is missing since the last position
+ * @property {boolean} again     this client was in the room before, and came back
+ * @property {boolean} anew      meanwhile the room's log began anew: what was said before is gone
  * @property {{ttl: number, ttl_from: string, max_messages: number, max_bytes: number,
  *             expires_in?: number}} retention
  *
- * @typedef {object} Sent        What `send` resolves with.
- * @property {number} seq
- * @property {number} ts
- * @property {boolean} dup       true if it had been stored by an earlier try
- *
- * @typedef {object} Options
- * @property {any} [WebSocket]   the implementation; by default the global one
- * @property {string | (() => string | Promise<string>)} [token]  where the server asks for one.
- *                               A function is asked anew for each connection and before expiry
- * @property {number} [minDelay] the first reconnect waits 0 to this many ms (1000); doubles …
- * @property {number} [maxDelay] … up to this bound (30000)
- *
  * Events, for `on`:
- *   state     {state, ms?, code?, reason?}  connecting, open, waiting (`ms` until the next try),
+ *   state     {state, ms?, code?, reason?}: connecting, open, waiting (`ms` until the next try), or
  *             closed (for good: by `close()`, or with `code` because the server said so)
  *   hello     the server's greeting: {sid, uid, server, version, ping_ms, max_message}
- *   joined    {@link Joined}, at the first join of a room and after every reconnect
- *   message   {@link Message}, old and new in one stream, in order
+ *   joined    {@link Joined}: at the first join of a room and after every reconnect
+ *   message   {@link Message}: old and new in one stream, in order
  *   gap       {room, epoch, from, to, count}: these numbers can no longer be had
- *   member    {room, uid, name, on, count}, in very large rooms only {room, count}
+ *   member    {room, uid, name, on, count}; in very large rooms only {room, count}
  *   typing    {room, uid, from, on}
  *   deleted   {room, seq}
  *   closed    {room, reason}: this client is out of the room
@@ -81,15 +60,12 @@
  */
 
 /** Why something was refused. `code` is the server's (`rate_limited`, `forbidden`, …), or
- * `disconnected`, `closed`, `too_large` from this library. */
+ * `disconnected`, `closed`, `too_large` from this library. `retryMs`, where the server said so:
+ * after how long another try makes sense. */
 export class RingroomError extends Error {
-  /** @param {string} code @param {string} message @param {number} [retryMs] */
   constructor(code, message, retryMs) {
     super(message);
-    this.name = 'RingroomError';
-    this.code = code;
-    /** after how many ms another try makes sense, where the server said so */
-    this.retryMs = retryMs;
+    Object.assign(this, { name: 'RingroomError', code, retryMs });
   }
 }
 
@@ -102,6 +78,8 @@ export function newCid() {
 /** Close codes after which coming back by itself would be wrong. */
 const FINAL_CODES = new Set([4001, 4003, 4010]);
 
+const BACKOFF_MIN_MS = 1_000; // the first wait is 0 to this, each further one up to twice as long …
+const BACKOFF_MAX_MS = 30_000; // … up to this bound
 const HELLO_TIMEOUT_MS = 10_000; // from the first packet to the server's greeting
 const STABLE_MS = 5_000; // a connection that held this long resets the backoff
 const FLOOD_DELAY_MS = 5_000; // extra wait after being closed for sending too fast
@@ -132,10 +110,11 @@ export class Ringroom {
   state = 'closed';
   /** The server's greeting on the latest connection. */
   hello = null;
-  /** Every uid this client has had. Without tokens the server gives a new one per connection. */
+  /** Every uid this client has had: a restarted server may give it a new one. */
   uids = new Set();
 
   #url;
+  #session; // the sid: with it, a returning connection is the same user
   #options;
   #listeners = new Map(); // event -> Set of functions
   #rooms = new Map(); // room name -> Room
@@ -154,11 +133,15 @@ export class Ringroom {
 
   /** Connects at once, and stays connected until `close()`.
    * @param {string | URL} [url] ws(s) or http(s), absolute or relative to the page
-   * @param {Options} [options] */
+   * @param {{WebSocket?: any, token?: string | (() => string | Promise<string>), session?: string}}
+   *   [options] `token`: where the server asks for one; a function is asked anew for each connection
+   *   and before expiry. `session`: the `sid` of an earlier hello, to be the same user again, as
+   *   after a reload */
   constructor(url = '/ws', options = {}) {
     this.#url = new URL(url, globalThis.location?.href);
     this.#url.protocol = this.#url.protocol.replace('http', 'ws');
-    this.#options = { WebSocket: globalThis.WebSocket, minDelay: 1000, maxDelay: 30_000, ...options };
+    this.#options = { WebSocket: globalThis.WebSocket, ...options };
+    this.#session = options.session;
     if (!this.#options.WebSocket) throw new TypeError('no WebSocket here: pass one as an option');
     queueMicrotask(() => this.connect());
   }
@@ -237,15 +220,11 @@ export class Ringroom {
   /** Kept messages, ascending. @param {string} room
    * @param {{before?: number, after?: number, limit?: number}} [range]
    * @returns {Promise<{epoch: string, messages: Message[], more: boolean}>} */
-  history(room, range = {}) {
-    return this.request('history', { ...range, room });
-  }
+  history(room, range = {}) { return this.request('history', { ...range, room }); }
 
   /** Who is there. @param {string} room
    * @returns {Promise<{count: number, members: {uid: string, name: string, sessions: number}[]}>} */
-  members(room) {
-    return this.request('members', { room });
-  }
+  members(room) { return this.request('members', { room }); }
 
   /** Tells the others that this user is typing. May be called on every key: it is told at most every
    * three seconds, and taken back after five without a call, and by `send`.
@@ -258,13 +237,12 @@ export class Ringroom {
     const now = Date.now();
     if (on ? now - r.typingAt < TYPING_REPEAT_MS : r.typingAt === 0) return;
     r.typingAt = on ? now : 0;
-    this.#write({ op: 'typing', room, on });
+    // With an id, so that a refusal comes back here: nobody has to know that it was not told.
+    this.#ask({ op: 'typing', room, on }, { ok() {}, fail() {} });
   }
 
   /** Wipes a message: one's own, or any as a moderator. @param {string} room @param {number} seq */
-  delete(room, seq) {
-    return this.request('delete', { room, seq });
-  }
+  delete(room, seq) { return this.request('delete', { room, seq }); }
 
   /** Measures the way to the server and back. @returns {Promise<number>} milliseconds */
   async ping() {
@@ -293,6 +271,7 @@ export class Ringroom {
       if (turn !== this.#turn) return; // closed, or started again, meanwhile
       // As a sub-protocol the token stays out of addresses, and so out of logs.
       if (value) protocols.push(`bearer.${value}`);
+      if (this.#session) this.#url.searchParams.set('session', this.#session);
       const socket = new this.#options.WebSocket(this.#url.href, protocols);
       this.#socket = socket;
       this.#heardAt = Date.now();
@@ -310,14 +289,16 @@ export class Ringroom {
   /** The first frame of a connection has come: it is open. Come back to all rooms. */
   #welcome(hello) {
     this.hello = hello;
+    this.#session = hello.sid;
     this.#openedAt = Date.now();
     this.#probedAt = 0;
     if (hello.uid) this.uids.add(hello.uid);
     clearInterval(this.#watch);
     this.#watch = setInterval(() => this.#checkAlive(), hello.ping_ms / 4);
+    const rooms = [...this.#rooms.values()]; // a listener may join more of them by itself
     this.#setState('open');
     this.#emit('hello', hello);
-    for (const room of this.#rooms.values()) this.#enter(room);
+    for (const room of rooms) if (this.#rooms.get(room.id) === room) this.#enter(room);
   }
 
   /** Browsers hide the server's pings from pages, so silence is judged by our own. */
@@ -371,11 +352,9 @@ export class Ringroom {
     if (FINAL_CODES.has(code) && !renewable) return this.#finish({ code, reason }, code);
 
     if (opened >= STABLE_MS) this.#attempt = 0;
-    const { minDelay, maxDelay } = this.#options;
-    const now = Date.now();
     // Full jitter: thousands of clients that lost one server do not return in step.
-    let ms = Math.random() * Math.min(maxDelay, minDelay * 2 ** this.#attempt++);
-    if (this.#comeBackAt) ms = Math.max(0, this.#comeBackAt - now);
+    let ms = Math.random() * Math.min(BACKOFF_MAX_MS, BACKOFF_MIN_MS * 2 ** this.#attempt++);
+    if (this.#comeBackAt) ms = Math.max(0, this.#comeBackAt - Date.now());
     if (code === 4009) ms += FLOOD_DELAY_MS;
     ms = Math.round(ms);
     this.#retry = setTimeout(() => this.connect(), ms);
@@ -500,7 +479,7 @@ export class Ringroom {
     } else if (passing && room.epoch !== null) {
       setTimeout(() => {
         if (this.state === 'open' && this.#rooms.get(room.id) === room) this.#enter(room);
-      }, error.retryMs ?? this.#options.minDelay);
+      }, error.retryMs ?? BACKOFF_MIN_MS);
     } else {
       const known = room.epoch !== null;
       this.#forget(room, error.message, error);

@@ -118,6 +118,21 @@ test('a join asked for before the connection is open is made once it is', async 
   assert.equal((await join).again, false);
 });
 
+test('a connection that comes back, and a client that is given a session, is the same user', async () => {
+  await member();
+  await comeBack();
+  assert.equal(socket().url, 'wss://chat.example/ws?session=s');
+  await client({ session: 'earlier' });
+  assert.equal(socket().url, 'wss://chat.example/ws?session=earlier');
+});
+
+test('a room joined by a listener of the opening is joined once', async () => {
+  const { chat } = await client();
+  chat.on('hello', () => chat.join('r'));
+  socket().hello();
+  assert.equal(socket().count('join'), 1);
+});
+
 test('a refused join is told to the caller', async () => {
   const { chat } = await client();
   const join = chat.join('r');
@@ -147,12 +162,12 @@ test('after a break it goes on from its position, and hands out nothing twice', 
 });
 
 test('waits double with full jitter, up to the bound, and begin anew after a stable connection', async () => {
-  const { chat, of } = await client({ maxDelay: 5000 });
-  for (let i = 0; i < 5; i++) {
+  const { chat, of } = await client();
+  for (let i = 0; i < 7; i++) {
     socket().drop();
     await untilNextTry();
   }
-  assert.deepEqual(of('state').filter((s) => s.ms !== undefined).map((s) => s.ms), [1000, 2000, 4000, 5000, 5000]);
+  assert.deepEqual(of('state').filter((s) => s.ms !== undefined).map((s) => s.ms), [1000, 2000, 4000, 8000, 16_000, 30_000, 30_000]);
   socket().hello();
   pass(6000);
   Math.random.mock.mockImplementation(() => 0.25);
