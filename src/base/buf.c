@@ -38,6 +38,16 @@ static void reclaim_skipped(struct buf *buf)
     buf->skipped = 0;
 }
 
+/* Messages pass through buffers: nothing of them stays in freed memory. */
+static void give_back(struct buf *buf)
+{
+    if (!buf->data)
+        return;
+    uint8_t *block = buf->data - buf->skipped;
+    mem_wipe(block, buf->cap + buf->skipped);
+    mem_free(block);
+}
+
 int buf_reserve(struct buf *buf, size_t more)
 {
     DCHECK(buf->len <= buf->cap && buf->cap + buf->skipped <= buf->max);
@@ -55,9 +65,12 @@ int buf_reserve(struct buf *buf, size_t more)
     if (cap == SIZE_MAX)
         return -ENOMEM;
     /* One byte past cap belongs to the NUL that vsnprintf always writes. */
-    uint8_t *data = mem_realloc(buf->data, cap + 1);
+    uint8_t *data = mem_alloc(cap + 1);
     if (!data)
         return -ENOMEM;
+    if (buf->len)
+        memcpy(data, buf->data, buf->len);
+    give_back(buf);
     buf->data = data;
     buf->cap = cap;
     return 0;
@@ -123,7 +136,7 @@ void buf_consume(struct buf *buf, size_t n)
 
 void buf_release(struct buf *buf)
 {
-    mem_free(buf->data ? buf->data - buf->skipped : NULL);
+    give_back(buf);
     buf->data = NULL;
     buf->len = buf->cap = buf->skipped = 0;
 }

@@ -1,6 +1,7 @@
 #include "ringroom/base/mem.h"
 
 #include "ringroom/base/check.h"
+#include <malloc.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -70,4 +71,12 @@ void mem_free(void *block)
 void mem_wipe(void *block, size_t bytes)
 {
     explicit_bzero(block, bytes);
+}
+
+void mem_free_wiped(void *block)
+{
+    if (!block)
+        return;
+    mem_wipe(block, malloc_usable_size(block));
+    free(block);
 }

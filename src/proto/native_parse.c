@@ -7,7 +7,6 @@
 #include "ringroom/proto/native.h"
 
 #include <jansson.h>
-#include <stdlib.h>
 
 enum { PARSE_FLAGS = JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL | JSON_ALLOW_NUL };
 
@@ -256,6 +255,11 @@ static json_t *load(struct slice text)
     return json;
 }
 
+void native_init(void)
+{
+    json_set_alloc_funcs(mem_alloc, mem_free_wiped);
+}
+
 bool native_parse(struct slice text, struct native_request *request, struct native_fault *ret_fault)
 {
     *request = (struct native_request){0};
@@ -275,6 +279,6 @@ bool native_parse(struct slice text, struct native_request *request, struct nati
 void native_request_deinit(struct native_request *request)
 {
     json_decref(request->json);
-    free(request->spare);
+    mem_free_wiped(request->spare);
     request->json = request->spare = NULL;
 }

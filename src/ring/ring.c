@@ -1,6 +1,7 @@
 /* ring.c - setting a ring up, one turn of it, and what its objects share. */
 #include "ring_core.h"
 #include "ringroom/base/check.h"
+#include "ringroom/base/mem.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -140,6 +141,11 @@ int ring_fd(const struct ring *ring)
 const struct ring_stats *ring_stats(const struct ring *ring)
 {
     return &ring->stats;
+}
+
+void ring_wipe_idle(struct ring *ring)
+{
+    send_pool_wipe(&ring->send_pool);
 }
 
 /* Requests */
@@ -285,10 +291,11 @@ uint8_t *ring_buffer(struct ring *ring, uint32_t flags)
     return ring->buffer_memory + (size_t)id * ring->buffer_bytes;
 }
 
-void ring_buffer_return(struct ring *ring, uint32_t flags)
+void ring_buffer_return(struct ring *ring, uint32_t flags, size_t used)
 {
     uint32_t id = flags >> IORING_CQE_BUFFER_SHIFT;
 
+    mem_wipe(ring_buffer(ring, flags), used);
     io_uring_buf_ring_add(ring->buffers, ring_buffer(ring, flags), ring->buffer_bytes,
                           (unsigned short)id, io_uring_buf_ring_mask(ring->buffers_count), 0);
     io_uring_buf_ring_advance(ring->buffers, 1);

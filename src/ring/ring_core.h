@@ -47,7 +47,8 @@ void ring_cancel(struct ring *ring, struct ring_op *op);
 
 /* The received bytes of a completion that names a buffer. */
 uint8_t *ring_buffer(struct ring *ring, uint32_t flags);
-void ring_buffer_return(struct ring *ring, uint32_t flags);
+/* Gives it back, the `used` bytes in it wiped. */
+void ring_buffer_return(struct ring *ring, uint32_t flags, size_t used);
 
 /* Puts the socket into the file table and closes the descriptor. A slot or a negative errno. */
 int32_t ring_file_install(struct ring *ring, int fd);

@@ -58,10 +58,21 @@ void send_buffer_put(struct send_pool *pool, struct send_buffer *buffer)
         return;
     uint32_t i = buffer->class_index;
     if (i == SEND_BUFFER_CLASSES || pool->idle_count[i] == class_idle_max[i]) {
+        mem_wipe(buffer->data, buffer->len);
         mem_free(buffer);
         return;
     }
     buffer->next = pool->idle[i];
     pool->idle[i] = buffer;
     pool->idle_count[i]++;
+}
+
+void send_pool_wipe(struct send_pool *pool)
+{
+    for (uint32_t i = 0; i < SEND_BUFFER_CLASSES; i++) {
+        for (struct send_buffer *buffer = pool->idle[i]; buffer; buffer = buffer->next) {
+            mem_wipe(buffer->data, buffer->len);
+            buffer->len = 0;
+        }
+    }
 }

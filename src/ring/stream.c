@@ -89,7 +89,7 @@ static void recv_done(struct ring_op *op, int res, uint32_t flags)
     if (res > 0 && !stream->closing)
         stream->handler->on_bytes(stream, slice_make(ring_buffer(ring, flags), (size_t)res));
     if (flags & IORING_CQE_F_BUFFER)
-        ring_buffer_return(ring, flags);
+        ring_buffer_return(ring, flags, res > 0 ? (size_t)res : 0);
     if (res == -ENOBUFS)
         ring->stats.no_buffers++;
     if (stream->closing) {

@@ -3,6 +3,7 @@
 #include "ringroom/base/clock.h"
 #include "ringroom/base/hash.h"
 #include "ringroom/base/mem.h"
+#include "ringroom/proto/native.h"
 #include "ringroom/wire/tls.h"
 #include "serve_parts.h"
 
@@ -305,7 +306,9 @@ int serve(const struct config *config)
     logger_init(config->log_level, config->log_format == LOG_FORMAT_JSON);
     block_signals(&signals);
     raise_files_limit();
+    tls_init();
     hash_init();
+    native_init();
     int status = prepare(&server);
     bool taken = false; /* the shards have the sockets */
     if (!status && start_workers(&server) != 0)

@@ -25,6 +25,18 @@ static void retry_accepting(struct timer *timer, uint64_t now_ms)
         listener_resume(&shard->accepting[i].listener);
 }
 
+/* A message lives for at least a second, and passes through scratch memory only while it lives: with
+ * two wipes a second nothing of it is left a second after its end. */
+static void scrub(struct timer *timer, uint64_t now_ms)
+{
+    struct shard *shard = container_of(timer, struct shard, scrub);
+
+    mem_wipe(shard->plain, sizeof(shard->plain));
+    buf_release(&shard->text);
+    ring_wipe_idle(shard->ring);
+    tls_wipe_idle();
+}
+
 static void start_listening(struct shard *shard)
 {
     for (size_t i = 0; i < shard->accepting_count; i++)
@@ -107,6 +119,7 @@ int shard_new(const struct shard_plan *plan, struct shard **ret_shard, char *ret
     init_limits(shard);
     wheel_init(&shard->wheel, shard->now_ms);
     timer_init(&shard->accept_retry, retry_accepting);
+    timer_init(&shard->scrub, scrub);
     table_init(&shard->views);
     buf_init(&shard->text, 2 * (size_t)plan->settings->max_message + 65536);
     init_rooms(shard);
@@ -191,6 +204,8 @@ static void deliver(struct shard *shard)
 
     for (struct list *link; (link = list_pop(&shard->dirty));)
         view_tell_members(container_of(link, struct view, dirty));
+    if (!list_empty(&shard->ready) && !timer_is_set(&shard->scrub))
+        wheel_set(&shard->wheel, &shard->scrub, shard->now_ms + SHARD_SCRUB_MS);
     list_init(&batch);
     list_splice(&batch, &shard->ready);
     for (struct list *link; (link = list_pop(&batch));)

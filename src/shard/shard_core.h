@@ -13,6 +13,7 @@ enum {
     SHARD_RECV_BUFFERS = 512,
     SHARD_RECV_BUFFER_BYTES = 4096,
     SHARD_ACCEPT_RETRY_MS = 100, /* after descriptors or memory ran out */
+    SHARD_SCRUB_MS = 500,  /* messages that passed through scratch memory are wiped from it by then */
     SHARD_GARBAGE_MS = 10,       /* how long a shard sleeps while others may be inside its garbage */
     SHARD_ECHO_BYTES_MAX = 16 << 20,
     SHARD_FRAGMENTS_MAX = 65536,
@@ -62,7 +63,8 @@ struct shard {
     bool drained;  /* on_drained() has been called */
     bool exiting;
 
-    /* Scratch, used within one call. */
+    /* Scratch, used within one call, wiped some time after. */
+    struct timer scrub; /* set while it may hold a message */
     struct buf text;                              /* JSON being written */
     uint8_t plain[TLS_RECORD_PLAIN_MAX];          /* gathered for one record */
     uint8_t handshake[TLS_HANDSHAKE_OUT_MAX];

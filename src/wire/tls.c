@@ -209,6 +209,7 @@ static enum tls_status open_all(struct tls *tls, struct loan *loan, tls_plain_fn
             return open_ended(tls, result, loan);
         establish(tls);
         bool go_on = on_plain(user, slice_make(plain, plain_bytes));
+        mem_wipe(plain, plain_bytes);
         if (tls->broken) /* on_plain has sealed an answer, and that went wrong */
             return TLS_FAILED;
         if (!go_on)

@@ -269,6 +269,7 @@ static enum fault read_frame(struct ws *ws, struct slice *in, struct ws_event *e
     struct ws_frame_reader *reader = ws->reader;
     struct wslay_frame_iocb frame;
 
+    ws_reader_wipe(reader);
     reader->in = in;
     ssize_t n = wslay_frame_recv(reader->context, &frame);
     reader->in = NULL;
@@ -283,6 +284,7 @@ static enum fault read_frame(struct ws *ws, struct slice *in, struct ws_event *e
 
     reader->unread_bytes -= (uint64_t)n;
     struct slice piece = slice_make(frame.data, frame.data_length);
+    reader->piece = piece;
     enum fault fault =
         is_control(frame.opcode) ? take_control(reader, piece, event) : take_data(ws, piece, event);
     if (reader->unread_bytes == 0) {

@@ -88,8 +88,15 @@ struct ws_frame_reader *ws_pool_take(struct ws_pool *pool)
     return reader;
 }
 
+void ws_reader_wipe(struct ws_frame_reader *reader)
+{
+    mem_wipe((void *)(uintptr_t)reader->piece.data, reader->piece.len);
+    reader->piece = (struct slice){0};
+}
+
 void ws_pool_give(struct ws_pool *pool, struct ws_frame_reader *reader)
 {
+    ws_reader_wipe(reader);
     CHECK(pool->borrowed_count > 0);
     pool->borrowed_count--;
     if (reader->header_bytes > 0 || pool->idle_count == POOL_IDLE_MAX) {

@@ -16,6 +16,7 @@ struct ws_frame_reader {
     struct ws_frame_reader *next; /* in the pool's idle list */
     wslay_frame_context_ptr context;
     struct slice *in;       /* the input of the ws_next() under way; wslay is lent from it */
+    struct slice piece;     /* payload handed out last, in wslay's buffer; wiped before the next */
     uint64_t payload_bytes; /* of this frame, once its header is whole */
     uint64_t unlent_bytes;  /* payload not yet lent to wslay */
     uint64_t unread_bytes;  /* payload that wslay has not yet handed out */
@@ -29,5 +30,7 @@ struct ws_frame_reader {
 
 /* NULL where memory has run out. */
 struct ws_frame_reader *ws_pool_take(struct ws_pool *pool);
+/* Wipes the piece of payload handed out last: wslay will not look at it again. */
+void ws_reader_wipe(struct ws_frame_reader *reader);
 /* Takes it back; one that stands inside a frame is freed, for wslay cannot be reset. */
 void ws_pool_give(struct ws_pool *pool, struct ws_frame_reader *reader);

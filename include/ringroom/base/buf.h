@@ -1,7 +1,7 @@
 /* buf.h - a growable run of bytes with a bound.
  *
  * Ownership the buffer owns its memory; data is valid until the next call that
- *           appends, reserves or frees.
+ *           appends, reserves or frees. What it gives back is wiped first.
  * Bound     `max` bytes, given at init; growing past it is -ENOBUFS. */
 #pragma once
 

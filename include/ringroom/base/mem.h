@@ -20,6 +20,8 @@ void *mem_realloc(void *old, size_t bytes);
 /* Takes NULL. */
 void mem_free(void *block);
 
+/* Overwrites the whole block, then frees it. Takes NULL. */
+void mem_free_wiped(void *block);
 /* Overwrites with zeros; never optimised away. For secrets and expired messages. */
 void mem_wipe(void *block, size_t bytes);
 

@@ -60,6 +60,8 @@ struct native_request {
     void *spare;                   /* a value that had to be written anew */
 };
 
+/* Makes the JSON parser wipe what it frees. Once, before the first parse. */
+void native_init(void);
 /* False: *ret_fault says why; request->id is set where it could be read. Deinit in either case. */
 bool native_parse(struct slice text, struct native_request *request,
                   struct native_fault *ret_fault);

@@ -51,6 +51,9 @@ void ring_wake(struct ring *ring, int other_fd);
 /* The same at once, from a thread without a ring of its own: it makes one for the moment. */
 int ring_wake_once(int other_fd);
 
+/* Overwrites what sent messages have left in idle buffers. */
+void ring_wipe_idle(struct ring *ring);
+
 struct ring_stats {
     uint64_t turns, submitted, completed, no_buffers, late_sends;
 };

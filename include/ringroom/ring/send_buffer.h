@@ -17,7 +17,7 @@ struct send_buffer {
     struct send_buffer *next; /* in the pool */
     uint32_t class_index;
     uint32_t cap;       /* bytes of data[] */
-    uint32_t len, sent; /* bytes filled; bytes the kernel has taken */
+    uint32_t len, sent; /* bytes filled (idle: not wiped yet); bytes the kernel has taken */
     uint8_t data[];
 };
 
@@ -31,4 +31,6 @@ void send_pool_deinit(struct send_pool *pool);
 /* At least `bytes` of room; NULL where memory has run out. Larger than the largest size is made to
  * measure and not kept. */
 struct send_buffer *send_buffer_get(struct send_pool *pool, size_t bytes);
+/* Overwrites what idle buffers still hold. */
+void send_pool_wipe(struct send_pool *pool);
 void send_buffer_put(struct send_pool *pool, struct send_buffer *buffer); /* takes NULL */
