@@ -101,6 +101,37 @@ static size_t skip_value(struct slice text, size_t at)
     return at;
 }
 
+static int hex_value(uint8_t c)
+{
+    const char *at = c ? strchr(hex, c | 0x20) : NULL;
+
+    return at ? (int)(at - hex) : -1;
+}
+
+/* The next character of a raw key, if it is one that a name of ours may have; else 0. */
+static uint8_t key_character(struct slice *raw)
+{
+    uint8_t c = raw->data[0];
+
+    if (c != '\\') {
+        *raw = slice_from(*raw, 1);
+        return c;
+    }
+    if (raw->len < 6 || raw->data[1] != 'u' || raw->data[2] != '0' || raw->data[3] != '0')
+        return 0;
+    c = (uint8_t)(hex_value(raw->data[4]) << 4 | hex_value(raw->data[5]));
+    *raw = slice_from(*raw, 6);
+    return c;
+}
+
+static bool key_is(struct slice raw, const char *key)
+{
+    for (; *key && raw.len; key++)
+        if (key_character(&raw) != (uint8_t)*key)
+            return false;
+    return !*key && !raw.len;
+}
+
 struct slice json_raw_member(struct slice text, const char *key)
 {
     size_t at = skip_blanks(text, 0) + 1; /* behind '{' */
@@ -115,7 +146,7 @@ struct slice json_raw_member(struct slice text, const char *key)
         size_t end = skip_value(text, at);
         if (end > text.len)
             return (struct slice){0};
-        if (slice_is(name, key))
+        if (key_is(name, key))
             return slice_make(text.data + at, end - at);
         at = skip_blanks(text, end) + 1; /* behind ',' or '}' */
     }
@@ -134,6 +165,19 @@ static bool in_exponent(struct slice text, size_t at)
     return at && (text.data[at - 1] == 'e' || text.data[at - 1] == 'E');
 }
 
+/* A double reaches to about 1e308: with at most TAME_DIGITS digits and an exponent of at most
+ * TAME_EXPONENT every number fits, and what was beyond 2^53 stays so. */
+enum { TAME_DIGITS = 100, TAME_EXPONENT = 200 };
+
+static int put_exponent(struct buf *out, struct slice digits)
+{
+    unsigned value = 0;
+
+    for (size_t i = 0; i < digits.len && value <= TAME_EXPONENT; i++)
+        value = value * 10 + (digits.data[i] - '0');
+    return buf_printf(out, "%u", value < TAME_EXPONENT ? value : TAME_EXPONENT);
+}
+
 int json_tame_numbers(struct buf *out, struct slice text)
 {
     int error = 0;
@@ -147,13 +191,12 @@ int json_tame_numbers(struct buf *out, struct slice text)
         } else if (is_digit(text.data[at])) {
             while (end < text.len && is_digit(text.data[end]))
                 end++;
-            /* A leading zero stays: it may be what makes the number invalid. */
-            size_t most = in_exponent(text, at) ? 1 : 15;
-            if (end - at > most) {
-                uint8_t first = text.data[at] == '0' && most == 1 ? '1' : text.data[at];
-                error = buf_append(out, &first, 1);
-                if (!error && first == '0')
-                    error = buf_append(out, "0", 1);
+            if (in_exponent(text, at)) {
+                error = put_exponent(out, slice_make(text.data + at, end - at));
+                continue;
+            }
+            if (end - at > TAME_DIGITS) {
+                error = buf_append(out, text.data + at, TAME_DIGITS);
                 continue;
             }
         }

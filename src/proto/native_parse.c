@@ -150,26 +150,10 @@ static bool parse_join(const json_t *json, struct native_request *request,
     return true;
 }
 
-/* The value's own bytes. A key written with escapes hides them: then the value is written anew. */
-static bool raw_of(struct slice text, const char *key, json_t *value,
-                   struct native_request *request, struct slice *ret)
-{
-    *ret = json_raw_member(text, key);
-    if (ret->len)
-        return true;
-    if (request->spare) /* one such value a request is enough */
-        return false;
-    request->spare = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
-    if (!request->spare)
-        return false;
-    *ret = slice_of(request->spare);
-    return true;
-}
-
 static bool parse_send(struct slice text, const json_t *json, struct native_request *request,
                        struct native_fault *fault)
 {
-    json_t *said = json_object_get(json, "text"), *data = json_object_get(json, "data");
+    const json_t *said = json_object_get(json, "text"), *data = json_object_get(json, "data");
     const json_t *cid = json_object_get(json, "cid");
 
     if (!said && !data)
@@ -181,9 +165,10 @@ static bool parse_send(struct slice text, const json_t *json, struct native_requ
         return refuse(fault, "cid: must be a string of 1 to 64 bytes");
     if (cid)
         request->cid = string_of(cid);
-    if ((said && !raw_of(text, "text", said, request, &request->text_raw)) ||
-        (data && !raw_of(text, "data", data, request, &request->data_raw)))
-        return refuse(fault, "text, data: keys must be written without escapes");
+    if (said)
+        request->text_raw = json_raw_member(text, "text");
+    if (data)
+        request->data_raw = json_raw_member(text, "data");
     return true;
 }
 
@@ -279,6 +264,5 @@ bool native_parse(struct slice text, struct native_request *request, struct nati
 void native_request_deinit(struct native_request *request)
 {
     json_decref(request->json);
-    mem_free_wiped(request->spare);
-    request->json = request->spare = NULL;
+    request->json = NULL;
 }

@@ -64,7 +64,8 @@ static void segment_prefix_dead(struct epoch_item *item)
     mem_wipe(segment->data + segment->wiped, segment->wipe_to - segment->wiped);
     segment->wiped = segment->wipe_to;
     segment->wipe_pending = false;
-    if (segment->wipe_goal > segment->wiped)
+    /* Not again where the segment is on its way out: it would be freed first. */
+    if (segment->wipe_goal > segment->wiped && !segment->unlinked)
         segment_wipe_prefix(segment, segment->wipe_goal);
 }
 
@@ -160,6 +161,7 @@ static void unlink_dead(struct log *log)
         atomic_store_explicit(&log->head, next, memory_order_release);
         if (log->unwiped_at.segment == segment)
             log->unwiped_at = (struct log_place){.number = segment_end, .segment = next};
+        segment->unlinked = true;
         epoch_retire(log->env->bin, &segment->retired, segment_retired);
         segment = next;
     }
@@ -320,7 +322,8 @@ int log_prepare(struct log *log, size_t bytes, uint64_t now_ms, struct log_slot 
         }
         if (!log->spare) {
             size_t size = segment_size_for(log, bytes);
-            if (log->env->bytes_max && relaxed(log->env->bytes_used) + size > log->env->bytes_max)
+            if (log->env->bytes_max && relaxed(log->env->bytes_used) + sizeof(*segment) + size >
+                                           log->env->bytes_max)
                 return -ENOSPC;
             log->spare = segment_new(log->env, size);
             if (!log->spare)
@@ -379,17 +382,28 @@ void log_commit(struct log *log, const struct log_slot *slot, size_t bytes, uint
     apply_limits(log);
 }
 
-uint64_t log_first(const struct log *log, uint64_t now_ms)
+/* The first number from `place` on that has not expired. */
+static uint64_t first_alive(const struct log *log, struct log_place place, uint64_t now_ms)
 {
-    uint64_t first = relaxed(&log->kept), end = relaxed(&log->end);
+    uint64_t end = relaxed(&log->end);
 
     if (log_is_empty(log) || relaxed(&log->dead_ms) <= now_ms)
         return end;
     if (log->limits.ttl_from != TTL_FROM_MESSAGE)
-        return first;
-    for (struct log_place place = log->kept_at; place.number < end; place_advance(log, &place)) {
+        return place.number;
+    for (; place.number < end; place_advance(log, &place)) {
         if (saturating_add(place_entry(&place)->time_ms, log->limits.ttl_ms) > now_ms)
             return place.number;
     }
     return end;
+}
+
+uint64_t log_first(const struct log *log, uint64_t now_ms)
+{
+    return first_alive(log, log->kept_at, now_ms);
+}
+
+uint64_t log_oldest(const struct log *log, uint64_t now_ms)
+{
+    return first_alive(log, log->held_at, now_ms);
 }

@@ -108,7 +108,7 @@ enum log_result log_read(const struct log *log, struct log_cursor *cursor, uint6
         uint32_t count;
         enum log_result result = LOG_NOTHING;
 
-        if (copied < cap)
+        if (copied < cap || !cap)
             result = seek(log, cursor, now_ms, &segment, &count, ret);
         if (result != LOG_BYTES) {
             if (!copied)
@@ -123,7 +123,7 @@ enum log_result log_read(const struct log *log, struct log_cursor *cursor, uint6
         if (stop == index) {
             if (copied)
                 break;
-            if (!cut && !cursor->offset)
+            if (!cap || (!cut && !cursor->offset))
                 return LOG_FULL;
             memcpy(dst, segment->data + start, cap);
             cursor->offset += (uint32_t)cap;

@@ -22,6 +22,7 @@ struct log_segment {
     uint32_t wipe_to;  /* owner: the wipe under way ends here */
     uint32_t wipe_goal; /* owner: everything below is dead */
     bool wipe_pending; /* owner: true exactly while `wiping` is in the bin */
+    bool unlinked;     /* owner: from when `retired` is in the bin */
     /* Wire bytes from the front; entries from the back, the first one last. */
     alignas(16) uint8_t data[];
 };

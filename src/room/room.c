@@ -151,10 +151,9 @@ int room_position(const struct room *room, const struct room_wish *wish, uint64_
             return -EINVAL;
         /* A cursor that comes back may read beyond the history, as if it had never left. What it
          * can no longer have is told by the gap that its first read finds. */
-        uint64_t held = kept == end ? end
-                                    : atomic_load_explicit(&room->log.held, memory_order_relaxed);
+        uint64_t oldest = log_oldest(&room->log, now_ms);
         at.cursor = wish->since_seq + 1;
-        at.first = at.cursor > held ? at.cursor : held;
+        at.first = at.cursor > oldest ? at.cursor : oldest;
         at.recovered = at.first == at.cursor;
     } else if (!wish->has_since && wish->has_history && end - kept > wish->history) {
         at.cursor = at.first = end - wish->history;
@@ -285,9 +284,7 @@ void room_commit(struct room *room, struct room_message *message, size_t bytes, 
         message->mark = NULL;
     }
     room_forget_cids(room, atomic_load_explicit(&room->log.kept, memory_order_relaxed));
-    /* A sweep that is set comes early enough: appending only moves expiry further away. */
-    if (!timer_is_set(&room->sweep))
-        room_schedule(room);
+    room_schedule(room);
 }
 
 bool room_notify(struct room *room, uint64_t except, struct slice wire, uint64_t now_ms)

@@ -57,7 +57,6 @@ struct native_request {
     struct native_range range;     /* history */
     bool on;                       /* typing */
     void *json;                    /* the parsed tree */
-    void *spare;                   /* a value that had to be written anew */
 };
 
 /* Makes the JSON parser wipe what it frees. Once, before the first parse. */

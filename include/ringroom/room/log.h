@@ -115,6 +115,8 @@ static inline uint64_t log_end(const struct log *log)
 }
 /* The oldest number of the history at now_ms; log_end() where there is none. Owner. */
 uint64_t log_first(const struct log *log, uint64_t now_ms);
+/* Owner. The oldest number that a cursor may read at now_ms, history or not; log_end() where none. */
+uint64_t log_oldest(const struct log *log, uint64_t now_ms);
 /* Owner. The history's size at the last append or expiry. */
 static inline uint64_t log_kept_bytes(const struct log *log)
 {
