@@ -1,0 +1,202 @@
+/* server.mjs - the real server under test: free ports, a certificate made for the occasion, its log
+ * and its end watched. A report of a sanitizer, a failed check or a wrong exit status is an error. */
+
+import { execFileSync, spawn } from 'node:child_process';
+import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, readSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { after, before, describe } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { DEADLINE_MS, QUICK, within } from './wait.mjs';
+
+const HERE = fileURLToPath(new URL('.', import.meta.url));
+export const BINARY = process.env.RINGROOM
+  ? resolve(process.env.RINGROOM)
+  : resolve(HERE, '../../build/release/ringroom');
+const TROUBLE = /Sanitizer|runtime error:|check failed/;
+const running = new Set();
+
+process.on('exit', () => running.forEach((child) => child.kill('SIGKILL')));
+
+let made;
+
+/** {cert, key, ca}: file names, and the certificate's text for clients to trust. One for all servers of a file. */
+export function certificate() {
+  if (made) return made;
+  const dir = mkdtempSync(join(tmpdir(), 'ringroom-test-'));
+  process.on('exit', () => rmSync(dir, { recursive: true, force: true }));
+  const [cert, key] = [join(dir, 'cert.pem'), join(dir, 'key.pem')];
+  execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes',
+    '-days', '2', '-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1',
+    '-keyout', key, '-out', cert], { stdio: 'ignore' });
+  made = { dir, cert, key, ca: readFileSync(cert, 'utf8') };
+  return made;
+}
+
+const flags = (settings) => Object.entries(settings).flatMap(([key, value]) =>
+  ['--set', `${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`]);
+
+/** Runs it to its end: {code, signal, stdout, stderr}. For starts that are to fail. */
+export async function run(args, { env = {} } = {}) {
+  const child = spawn(BINARY, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } });
+  const out = { stdout: '', stderr: '' };
+  running.add(child);
+  child.stdout.on('data', (chunk) => { out.stdout += chunk; });
+  child.stderr.on('data', (chunk) => { out.stderr += chunk; });
+  const end = new Promise((done) => child.on('close', (code, signal) => done({ code, signal, ...out })));
+  try {
+    return await within(end, `the end of ringroom ${args.join(' ')}`);
+  } finally {
+    child.kill('SIGKILL');
+    running.delete(child);
+  }
+}
+
+export const serveArgs = (settings) => ['serve', ...flags(settings)];
+
+export class Server {
+  log = '';
+  ports = {}; // https, http
+
+  /** Settings as for --set, over: both listeners on port 0, no rate limit, 2 shards. */
+  static async start(settings = {}) {
+    if (!existsSync(BINARY)) throw new Error(`no server at ${BINARY}: build it, or name it in RINGROOM`);
+    const { cert, key, ca } = certificate();
+    const server = new Server();
+    server.ca = ca;
+    server.settings = { listen: '127.0.0.1:0', listen_plain: '127.0.0.1:0', 'tls.cert': cert, 'tls.key': key,
+      shards: 2, 'limits.messages_per_second': 0, ...settings };
+    server.child = spawn(BINARY, serveArgs(server.settings), { stdio: ['ignore', 'pipe', 'pipe'] });
+    running.add(server.child);
+    server.exit = new Promise((done) => server.child.on('close', (code, signal) => {
+      running.delete(server.child);
+      done({ code, signal });
+    }));
+    server.child.stderr.on('data', (chunk) => { server.log += chunk; });
+    await server.#ready();
+    return server;
+  }
+
+  #ready() {
+    const wanted = Number(this.settings.listen.length > 0) + Number(this.settings.listen_plain.length > 0);
+    let out = '';
+    const ready = new Promise((done, fail) => {
+      this.exit.then(({ code, signal }) => fail(new Error(`ended with ${code ?? signal}:\n${this.log}`)));
+      this.child.stdout.on('data', (chunk) => {
+        out += chunk;
+        for (const [, scheme, port] of out.matchAll(/^ready (https?):\/\/127\.0\.0\.1:(\d+)\n/gm))
+          this.ports[scheme] = Number(port);
+        if (Object.keys(this.ports).length === wanted) done();
+      });
+    });
+    return within(ready, 'ready');
+  }
+
+  get pid() { return this.child.pid; }
+  port(tls) { return tls ? this.ports.https : this.ports.http; }
+  url(tls, path = '/') { return `${tls ? 'https' : 'http'}://127.0.0.1:${this.port(tls)}${path}`; }
+  wsUrl(tls, path = '/ws') { return `${tls ? 'wss' : 'ws'}://127.0.0.1:${this.port(tls)}${path}`; }
+
+  /** Resident bytes. */
+  rss() {
+    return 1024 * Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${this.pid}/status`, 'utf8'))[1]);
+  }
+
+  fds() { return Number(execFileSync('sh', ['-c', `ls /proc/${this.pid}/fd | wc -l`])); }
+
+  #verify() {
+    const at = this.log.search(TROUBLE);
+    if (at >= 0) throw new Error(`the server reported:\n${this.log.slice(Math.max(0, at - 200), at + 6000)}`);
+  }
+
+  /** SIGTERM; it must exit with 0 and without complaint. */
+  async stop() {
+    if (this.child.exitCode === null && this.child.signalCode === null) this.child.kill('SIGTERM');
+    return this.ended();
+  }
+
+  /** Waits for its end, which must be a good one. */
+  async ended() {
+    let end;
+    try {
+      end = await within(this.exit, 'the server\'s end');
+    } catch (error) {
+      this.child.kill('SIGKILL');
+      throw new Error(`${error.message}\n${this.log.slice(-3000)}`);
+    }
+    this.#verify();
+    if (end.code !== 0) throw new Error(`the server ended with ${end.code ?? end.signal}:\n${this.log.slice(-3000)}`);
+  }
+}
+
+/** A server for one test's time. */
+export async function withServer(settings, use) {
+  const server = await Server.start(settings);
+  let failure;
+  try {
+    return await use(server);
+  } catch (error) {
+    failure = error;
+    throw error;
+  } finally {
+    await server.stop().catch((error) => {
+      if (failure) error.message = `${failure.message}\nand then: ${error.message}`;
+      throw error;
+    });
+  }
+}
+
+export const WAYS = [1, 2, 4].flatMap((shards) => [{ shards, tls: false }, { shards, tls: true }]);
+/** For what does not depend on the number of shards. */
+export const BOTH = [{ shards: 2, tls: false }, { shards: 2, tls: true }];
+export const fewer = (ways) => (QUICK ? ways.filter((way, i) => i === 0 || i === ways.length - 1) : ways);
+
+/** Defines a suite once for each way, each with a server of its own: at = {server, tls, shards}. */
+export function everyWay(ways, settings, define) {
+  for (const way of ways) {
+    describe(`${way.tls ? 'TLS' : 'plain'}, ${way.shards} shard${way.shards === 1 ? '' : 's'}:`, () => {
+      const at = { ...way };
+      before(async () => { at.server = await Server.start({ shards: way.shards, ...settings }); });
+      after(() => at.server?.stop());
+      define(at);
+    });
+  }
+}
+
+/* Memory */
+
+/** Where any of these strings stands in the process's memory: [{needle, address, map, context}]. Needs root. */
+export function findInMemory(pid, needles) {
+  const wanted = needles.map((needle) => Buffer.from(needle));
+  const found = [];
+  const fd = openSync(`/proc/${pid}/mem`, 'r');
+  const overlap = Math.max(...wanted.map((needle) => needle.length)) + 96;
+  const chunk = Buffer.alloc(8 << 20);
+  try {
+    for (const line of readFileSync(`/proc/${pid}/maps`, 'utf8').split('\n')) {
+      const [, from, to, rights, name] = /^(\w+)-(\w+) (\S+) \S+ \S+ \d+\s*(.*)$/.exec(line) ?? [];
+      if (!from || !rights.startsWith('rw') || name === '[vvar]') continue;
+      const [start, end] = [parseInt(from, 16), parseInt(to, 16)];
+      if (end - start > 2 ** 32) continue; // a sanitizer's shadow
+      for (let at = start; at < end; at += chunk.length - overlap) {
+        let n = 0;
+        try {
+          n = readSync(fd, chunk, 0, Math.min(chunk.length, end - at), at);
+        } catch { break; }
+        scan(chunk.subarray(0, n), at, name || `${from}-${to}`, wanted, found);
+      }
+    }
+  } finally {
+    closeSync(fd);
+  }
+  return found;
+}
+
+function scan(bytes, base, map, wanted, found) {
+  for (const needle of wanted) {
+    for (let i = bytes.indexOf(needle); i >= 0; i = bytes.indexOf(needle, i + 1)) {
+      const context = bytes.subarray(Math.max(0, i - 96), i + needle.length + 24).toString('latin1').replace(/[^ -~]/g, '.');
+      found.push({ needle: needle.toString(), address: `0x${(base + i).toString(16)}`, map, context });
+    }
+  }
+}
