@@ -13,6 +13,8 @@ struct snapshot {
     uint64_t at_ns;
     uint64_t server_cpu_ns;
     uint64_t own_busy_ns;
+    uint64_t server_waited_ns;
+    uint64_t own_waited_ns;
     uint64_t delivered;
     uint64_t sent;
 };
@@ -31,6 +33,8 @@ static struct snapshot snapshot(const struct crowd *crowd, const struct pacer *p
     return (struct snapshot){.at_ns = now_ns(),
                              .server_cpu_ns = probe_cpu_ns(&crowd->options->probe),
                              .own_busy_ns = own_cpu_ns() - crowd->engine.idle_ns,
+                             .server_waited_ns = probe_waited_ns(&crowd->options->probe),
+                             .own_waited_ns = own_waited_ns(),
                              .delivered = crowd->delivered,
                              .sent = p->sent};
 }
@@ -97,6 +101,8 @@ static void conclude(const struct load *load, const struct snapshot *from,
     r->messages_per_s = (double)(to->sent - from->sent) / ns * 1e9;
     r->cpu_us_per_delivery = deliveries > 0 ? cpu_ns / deliveries / 1e3 : 0;
     r->server_percent = cpu_ns / ns * 100;
+    r->server_waited_percent = (double)(to->server_waited_ns - from->server_waited_ns) / ns * 100;
+    r->own_waited_percent = (double)(to->own_waited_ns - from->own_waited_ns) / ns * 100;
     r->own_percent = (double)(to->own_busy_ns - from->own_busy_ns) / ns * 100;
 }
 
@@ -132,6 +138,8 @@ void load_report(const struct crowd *crowd, const struct load_result *r, struct 
     report_number(report, "cpu_us_per_delivery", r->cpu_us_per_delivery);
     report_number(report, "server_cpu_percent", r->server_percent);
     report_number(report, "bench_cpu_percent", r->own_percent);
+    report_number(report, "server_waited_percent", r->server_waited_percent);
+    report_number(report, "bench_waited_percent", r->own_waited_percent);
     report_number(report, "given_up", r->given_up);
     report_latency(report, "", &crowd->latency);
     report_latency(report, "send_late_", &r->lateness);

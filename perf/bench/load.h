@@ -22,8 +22,10 @@ struct load_result {
     double delivered_per_s;
     double messages_per_s;
     double cpu_us_per_delivery;
-    double server_percent;     /* of a core */
-    double own_percent;        /* of a core: near 100, the generator was the bound */
+    double server_percent;        /* of a core */
+    double own_percent;           /* of a core: near 100, the generator was the bound */
+    double server_waited_percent; /* of the window: ready to run, but a neighbour had the core */
+    double own_waited_percent;
     bool given_up;             /* the backlog passed some seconds of load: the rest was not sent */
     struct histogram lateness; /* of sending, behind the intended time: the generator's own fault */
 };

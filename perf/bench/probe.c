@@ -2,7 +2,9 @@
 
 #include "clock.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -27,6 +29,47 @@ uint64_t probe_cpu_ns(const struct probe *p)
             sum += clock_read_ns(clock);
     }
     return sum;
+}
+
+/* The second number of a schedstat file. */
+static uint64_t schedstat_waited_ns(const char *path)
+{
+    unsigned long long ran, waited = 0;
+    FILE *f = fopen(path, "r");
+    if (!f)
+        return 0;
+    if (fscanf(f, "%llu %llu", &ran, &waited) != 2)
+        waited = 0;
+    fclose(f);
+    return waited;
+}
+
+static uint64_t threads_waited_ns(int pid)
+{
+    char path[64 + NAME_MAX];
+    uint64_t sum = 0;
+    snprintf(path, sizeof path, "/proc/%d/task", pid);
+    DIR *tasks = opendir(path);
+    for (struct dirent *task; tasks && (task = readdir(tasks));) {
+        snprintf(path, sizeof path, "/proc/%d/task/%s/schedstat", pid, task->d_name);
+        sum += schedstat_waited_ns(path);
+    }
+    if (tasks)
+        closedir(tasks);
+    return sum;
+}
+
+uint64_t probe_waited_ns(const struct probe *p)
+{
+    uint64_t sum = 0;
+    for (unsigned i = 0; i < p->pid_count; i++)
+        sum += threads_waited_ns(p->pids[i]);
+    return sum;
+}
+
+uint64_t own_waited_ns(void)
+{
+    return schedstat_waited_ns("/proc/self/schedstat");
 }
 
 /* The value in bytes of a line "Key:   123 kB" of /proc/PID/file; 0 where there is none. */

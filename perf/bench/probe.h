@@ -24,6 +24,10 @@ struct memory {
 /* 0, or -errno for a process that cannot be watched. */
 int probe_add(struct probe *p, int pid);
 uint64_t probe_cpu_ns(const struct probe *p);
+/* How long the server's threads, or the bench itself, were ready to run while something else had
+ * their core: what neighbours took. Grows only where the kernel keeps schedstat. */
+uint64_t probe_waited_ns(const struct probe *p);
+uint64_t own_waited_ns(void);
 /* Walks the page tables: milliseconds for a large process, so not inside a timed window. */
 struct memory probe_memory(const struct probe *p);
 /* Only the peak, cheaply. */
