@@ -70,7 +70,8 @@ void mem_free(void *block)
 
 void mem_wipe(void *block, size_t bytes)
 {
-    explicit_bzero(block, bytes);
+    if (bytes) /* an empty block may be NULL */
+        explicit_bzero(block, bytes);
 }
 
 void mem_free_wiped(void *block)

@@ -306,7 +306,8 @@ int serve(const struct config *config)
     logger_init(config->log_level, config->log_format == LOG_FORMAT_JSON);
     block_signals(&signals);
     raise_files_limit();
-    tls_init();
+    if (!tls_init())
+        return fail(EXIT_FAILURE, "OpenSSL was in use before its allocator could be set");
     hash_init();
     native_init();
     int status = prepare(&server);

@@ -82,10 +82,10 @@ static void *resize(void *block, size_t bytes, const char *file, int line)
     return NULL;
 }
 
-void tls_init(void)
+bool tls_init(void)
 {
-    if (pthread_key_create(&thread_end, give_idle_back) == 0)
-        CRYPTO_set_mem_functions(take, resize, give);
+    return pthread_key_create(&thread_end, give_idle_back) == 0 &&
+           CRYPTO_set_mem_functions(take, resize, give) == 1;
 }
 
 void tls_wipe_idle(void)

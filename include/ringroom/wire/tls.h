@@ -22,8 +22,8 @@ struct tls_server;
 struct tls;
 
 /* Gives OpenSSL an allocator that keeps record buffers for reuse, a few a thread. Once, before
- * OpenSSL is used by anyone in the process; later it has no effect. */
-void tls_init(void);
+ * OpenSSL is used by anyone in the process: later it refuses, and nothing has changed. */
+bool tls_init(void);
 /* Overwrites what opened records have left in this thread's idle record buffers. */
 void tls_wipe_idle(void);
 
