@@ -90,8 +90,8 @@ static void writable(struct stream *stream, int error)
 
     if (error)
         conn_abort(conn);
-    else if (conn->phase != CONN_DEAD)
-        conn_want_flush(conn);
+    else
+        conn_writable(conn);
 }
 
 static void bury(struct conn *conn)

@@ -179,6 +179,12 @@ static bool has_more(const struct conn *conn)
     return conn->cut || conn->out.len || !list_empty(&conn->dirty);
 }
 
+void conn_writable(struct conn *conn)
+{
+    if (has_more(conn) || conn->sealed.len || conn->finishing)
+        conn_want_flush(conn);
+}
+
 static void send_bytes(struct conn *conn, struct slice plain)
 {
     bool seal = conn->tls != NULL;

@@ -122,5 +122,7 @@ void conn_leave_all(struct conn *conn);
 void conn_send_frame(struct conn *conn, enum ws_opcode opcode, struct slice payload);
 /* It has something to send: it will be flushed in this turn's delivery. */
 void conn_want_flush(struct conn *conn);
+/* The last send is through. */
+void conn_writable(struct conn *conn);
 void conn_flush(struct conn *conn);
 void conn_send_gap(struct conn *conn, struct member *member, const struct log_read *gap);
