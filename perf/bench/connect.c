@@ -17,7 +17,8 @@ struct churn {
     struct engine engine;
     struct tls_client tls;
     const struct options *options;
-    uint64_t *begun_ns; /* by slot */
+    uint64_t *begun_ns;    /* by slot */
+    SSL_SESSION **offered; /* by slot: the session that the connection began with */
     SSL_SESSION *sessions[SESSIONS_MAX];
     uint32_t session_count;
     uint64_t done;
@@ -36,6 +37,24 @@ static void on_opened(void *scenario, struct conn *conn)
     engine_text(&c->engine, conn, json, (size_t)count);
 }
 
+/* A ticket that has worked is offered again, else the connection's newest is kept: the tickets that
+ * Node gives in a resumed handshake do not resume, and the price of resuming is what is measured.
+ */
+static void keep_session(struct churn *c, struct conn *conn)
+{
+    SSL_SESSION *session = tls_take_session(&conn->tls);
+    if (SSL_session_reused(conn->tls.ssl)) {
+        c->resumed++;
+        SSL_SESSION_free(session);
+        session = c->offered[conn->index];
+        c->offered[conn->index] = NULL;
+    }
+    if (session && c->session_count < SESSIONS_MAX)
+        c->sessions[c->session_count++] = session;
+    else
+        SSL_SESSION_free(session);
+}
+
 static void on_text(void *scenario, struct conn *conn, const char *json, size_t count)
 {
     struct churn *c = scenario;
@@ -43,14 +62,8 @@ static void on_text(void *scenario, struct conn *conn, const char *json, size_t 
         return;
     c->done++;
     histogram_add(&c->took, now_ns() - c->begun_ns[conn->index]);
-    if (conn->secure) {
-        SSL_SESSION *session = tls_take_session(&conn->tls);
-        c->resumed += (uint64_t)SSL_session_reused(conn->tls.ssl);
-        if (session && c->session_count < SESSIONS_MAX)
-            c->sessions[c->session_count++] = session;
-        else
-            SSL_SESSION_free(session);
-    }
+    if (conn->secure)
+        keep_session(c, conn);
     engine_close(&c->engine, conn);
 }
 
@@ -63,11 +76,11 @@ static void on_closed(void *scenario, struct conn *conn, int error)
 
 static void begin(struct churn *c, uint32_t slot, bool resume)
 {
-    SSL_SESSION *session = resume && c->session_count ? c->sessions[--c->session_count] : NULL;
+    SSL_SESSION_free(c->offered[slot]);
+    c->offered[slot] = resume && c->session_count ? c->sessions[--c->session_count] : NULL;
     c->begun_ns[slot] = now_ns();
-    if (engine_connect(&c->engine, slot, session) < 0)
+    if (engine_connect(&c->engine, slot, c->offered[slot]) < 0)
         c->failed++;
-    SSL_SESSION_free(session);
 }
 
 static void churn_for(struct churn *c, double seconds, bool resume)
@@ -117,6 +130,7 @@ int scenario_connect(const struct options *o)
     c.options = o;
     c.tag = (unsigned)getpid() ^ (unsigned)now_ns();
     c.begun_ns = must_calloc(o->parallel, sizeof *c.begun_ns);
+    c.offered = must_calloc(o->parallel, sizeof *c.offered);
     int error = engine_init(&c.engine, &c.tls, &engine, &events);
     if (error < 0) {
         fprintf(stderr, "ringroom-bench: io_uring: %s\n", strerror(-error));
@@ -129,7 +143,10 @@ int scenario_connect(const struct options *o)
     report_end(&report);
     while (c.session_count)
         SSL_SESSION_free(c.sessions[--c.session_count]);
+    for (uint32_t i = 0; i < o->parallel; i++)
+        SSL_SESSION_free(c.offered[i]);
     engine_deinit(&c.engine);
     free(c.begun_ns);
+    free(c.offered);
     return c.failed ? SCENARIO_FAULTY : SCENARIO_OK;
 }
