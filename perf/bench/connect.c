@@ -17,8 +17,9 @@ struct churn {
     struct engine engine;
     struct tls_client tls;
     const struct options *options;
-    uint64_t *begun_ns;    /* by slot */
-    SSL_SESSION **offered; /* by slot: the session that the connection began with */
+    uint64_t *begun_ns; /* by slot */
+    /* By slot: a copy of the session it began with. OpenSSL lets a client use one only once. */
+    SSL_SESSION **spares;
     SSL_SESSION *sessions[SESSIONS_MAX];
     uint32_t session_count;
     uint64_t done;
@@ -37,17 +38,16 @@ static void on_opened(void *scenario, struct conn *conn)
     engine_text(&c->engine, conn, json, (size_t)count);
 }
 
-/* A ticket that has worked is offered again, else the connection's newest is kept: the tickets that
- * Node gives in a resumed handshake do not resume, and the price of resuming is what is measured.
- */
+/* The connection's newest ticket, or else that which it was resumed with: Node gives no new one in
+ * a resumed handshake, and the price of resuming is what is measured. */
 static void keep_session(struct churn *c, struct conn *conn)
 {
+    SSL_SESSION **spare = &c->spares[conn->index];
     SSL_SESSION *session = tls_take_session(&conn->tls);
-    if (SSL_session_reused(conn->tls.ssl)) {
-        c->resumed++;
-        SSL_SESSION_free(session);
-        session = c->offered[conn->index];
-        c->offered[conn->index] = NULL;
+    c->resumed += (uint64_t)SSL_session_reused(conn->tls.ssl);
+    if (!session) {
+        session = *spare;
+        *spare = NULL;
     }
     if (session && c->session_count < SESSIONS_MAX)
         c->sessions[c->session_count++] = session;
@@ -76,11 +76,13 @@ static void on_closed(void *scenario, struct conn *conn, int error)
 
 static void begin(struct churn *c, uint32_t slot, bool resume)
 {
-    SSL_SESSION_free(c->offered[slot]);
-    c->offered[slot] = resume && c->session_count ? c->sessions[--c->session_count] : NULL;
+    SSL_SESSION *session = resume && c->session_count ? c->sessions[--c->session_count] : NULL;
+    SSL_SESSION_free(c->spares[slot]);
+    c->spares[slot] = session ? SSL_SESSION_dup(session) : NULL;
     c->begun_ns[slot] = now_ns();
-    if (engine_connect(&c->engine, slot, c->offered[slot]) < 0)
+    if (engine_connect(&c->engine, slot, session) < 0)
         c->failed++;
+    SSL_SESSION_free(session);
 }
 
 static void churn_for(struct churn *c, double seconds, bool resume)
@@ -130,7 +132,7 @@ int scenario_connect(const struct options *o)
     c.options = o;
     c.tag = (unsigned)getpid() ^ (unsigned)now_ns();
     c.begun_ns = must_calloc(o->parallel, sizeof *c.begun_ns);
-    c.offered = must_calloc(o->parallel, sizeof *c.offered);
+    c.spares = must_calloc(o->parallel, sizeof *c.spares);
     int error = engine_init(&c.engine, &c.tls, &engine, &events);
     if (error < 0) {
         fprintf(stderr, "ringroom-bench: io_uring: %s\n", strerror(-error));
@@ -144,9 +146,9 @@ int scenario_connect(const struct options *o)
     while (c.session_count)
         SSL_SESSION_free(c.sessions[--c.session_count]);
     for (uint32_t i = 0; i < o->parallel; i++)
-        SSL_SESSION_free(c.offered[i]);
+        SSL_SESSION_free(c.spares[i]);
     engine_deinit(&c.engine);
     free(c.begun_ns);
-    free(c.offered);
+    free(c.spares);
     return c.failed ? SCENARIO_FAULTY : SCENARIO_OK;
 }
