@@ -225,13 +225,14 @@ function showWaiting() {
   banner(`${lost} Trying again ${seconds > 1 ? `in ${seconds} seconds` : 'now'}.`, { label: 'Try now', action: () => chat.connect() });
 }
 
-function showState(state, text) {
+function showState(state, text, news = false) {
   $('state').dataset.state = state;
+  $('state').classList.toggle('news', news);
   if ($('state-text').textContent !== text) $('state-text').textContent = text;
 }
 
 function announceReturn() {
-  showState('open', 'Connected again');
+  showState('open', 'Connected again', true);
   stateTimer = setTimeout(() => showState('open', 'Connected'), 5000);
 }
 

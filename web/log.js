@@ -10,7 +10,7 @@ const TRIM_ABOVE = 600;
 const STEP = 300; // more of them for each "show earlier"
 const KEPT = 20_000; // entries in memory
 const GROUP_MS = 5 * 60_000; // a person's messages closer than this stand together
-const REPLAY_MS = 400; // between two looks at a replay under way
+const REPLAY_MS = 1000; // between two looks at a replay under way
 const NEAR_BOTTOM_PX = 48;
 
 /** Makes an element. Texts of users only ever come in as text nodes. */
@@ -158,7 +158,9 @@ export class Log {
     this.#flush();
     let gone = 0;
     while (gone < this.#entries.length && this.#entries[gone].at <= upTo) gone++;
-    if (gone) this.#drop(gone);
+    if (!gone) return;
+    this.#drop(gone);
+    this.#schedule();
   }
 
   clear() {
@@ -170,6 +172,7 @@ export class Log {
     this.#ready = false;
     this.#stuck = true;
     this.#show(0);
+    this.#schedule();
   }
 
   toBottom() {
@@ -183,6 +186,7 @@ export class Log {
   /** Shows a message that is not stored yet, below all others. */
   pend(cid, text) {
     const note = el('p', 'note');
+    note.setAttribute('role', 'status');
     const body = el('div', 'body', el('p', 'words', linked(text)), note);
     const li = el('li', 'entry own pending', el('div', 'message', body));
     this.#unsent.set(cid, li);
@@ -261,19 +265,25 @@ export class Log {
     for (let i = this.#from; i < this.#entries.length; i++) fragment.append(this.#render(i));
     this.#parts.list.replaceChildren(fragment);
     this.#updateEarlier();
-    this.#updateEmpty();
-    this.#settle();
   }
 
   #trim() {
     if (this.#entries.length - this.#from > TRIM_ABOVE) this.#show(this.#entries.length - SHOWN);
   }
 
+  /** Forgets the oldest `n` entries, and leaves the reader where they are. */
   #drop(n) {
-    for (const { message } of this.#entries.splice(0, n)) {
+    const { scroller } = this.#parts;
+    const below = scroller.scrollHeight - scroller.scrollTop;
+    for (const { message, node } of this.#entries.splice(0, n)) {
+      node?.remove();
       if (message && this.#bySeq.get(message.seq)?.message === message) this.#bySeq.delete(message.seq);
     }
-    this.#show(this.#from - n);
+    const shown = n > this.#from ? this.#entries[0]?.node : undefined;
+    this.#from = Math.max(0, this.#from - n);
+    shown?.replaceWith(this.#render(0)); // the first one tells its day and its writer
+    if (!this.#stuck) scroller.scrollTop = scroller.scrollHeight - below;
+    this.#updateEarlier();
   }
 
   #showEarlier() {
@@ -339,6 +349,7 @@ export class Log {
   #updatePill() {
     if (this.#stuck) this.#unseen = 0;
     const { pill } = this.#parts;
+    if (pill.hidden && this.#unseen === 0) return; // an idle write would cost a layout
     pill.hidden = this.#unseen === 0;
     pill.textContent = count(this.#unseen, 'new message', 'new messages');
   }
