@@ -149,16 +149,15 @@ static bool is_base64url(char c)
            c == '-' || c == '_';
 }
 
-bool conn_take_sid(struct conn *conn, struct slice sid)
+void conn_take_sid(struct conn *conn, struct slice sid)
 {
     if (sid.len != CONN_SID_BYTES)
-        return false;
+        return;
     for (size_t i = 0; i < sid.len; i++)
         if (!is_base64url((char)sid.data[i]))
-            return false;
+            return;
     memcpy(conn->sid, sid.data, sid.len);
     derive_uid(conn);
-    return true;
 }
 
 static struct conn *conn_new(struct shard *shard, bool tls)

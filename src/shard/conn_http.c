@@ -3,7 +3,6 @@
 #include "ringroom/shard/conn.h"
 #include "shard_core.h"
 
-#include <errno.h>
 #include <strings.h>
 
 enum { ECHO_OUT_MAX = 4 * SHARD_ECHO_BYTES_MAX };
@@ -70,6 +69,8 @@ static void become_websocket(struct conn *conn, const struct http_request *reque
     }
     ws_init(ws, shard->ws_pool, native ? &shard->native_limits : &shard->echo_limits);
     conn->ws = ws;
+    if (native)
+        take_session(conn, request);
     http_free(conn->http);
     conn->http = NULL;
     conn->phase = native ? CONN_NATIVE : CONN_ECHO;
@@ -82,13 +83,15 @@ static void become_websocket(struct conn *conn, const struct http_request *reque
 }
 
 /* A client that comes back names its session, as /ws?session=SID: a retry's `cid` then counts as
- * the same user's. False where it is no sid. */
-static bool take_session(struct conn *conn, const struct http_request *request)
+ * the same user's. What is no sid is passed over, since a browser could not tell a refusal from an
+ * outage: the hello says which sid is in force. */
+static void take_session(struct conn *conn, const struct http_request *request)
 {
     char sid[CONN_SID_BYTES + 1];
     int len = http_query(request, "session", sid, sizeof(sid));
 
-    return len == -ENOENT || (len >= 0 && conn_take_sid(conn, slice_make(sid, (size_t)len)));
+    if (len >= 0)
+        conn_take_sid(conn, slice_make(sid, (size_t)len));
 }
 
 static void upgrade(struct conn *conn, const struct http_request *request, bool native)
@@ -107,8 +110,6 @@ static void upgrade(struct conn *conn, const struct http_request *request, bool 
         refuse(conn, status, "bad_request", why, NULL);
     else if (native && !origin_allowed(conn->shard->settings, request))
         refuse(conn, 403, "forbidden", "this Origin may not connect; see the key origins", NULL);
-    else if (native && !take_session(conn, request))
-        refuse(conn, 400, "bad_request", "session: must be the sid of an earlier hello", NULL);
     else
         become_websocket(conn, request, native);
 }

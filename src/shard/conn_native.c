@@ -278,9 +278,9 @@ static void leave(struct conn *conn, const struct native_request *request)
         reply(conn, native_left(shard_text(conn->shard), request->id, request->room));
 }
 
-/* The generic cell rate algorithm: bucket_us is when the bucket would be full again. True where
- * one more may pass; else *ret_retry_ms. */
-static bool within_rate(struct conn *conn, uint64_t *ret_retry_ms)
+/* The generic cell rate algorithm: *bucket_us is when the bucket would be full again. True where one
+ * more may pass; else *ret_retry_ms. */
+static bool within_rate(const struct conn *conn, uint64_t *bucket_us, uint64_t *ret_retry_ms)
 {
     const struct settings *settings = conn->shard->settings;
     uint64_t now_us = conn->shard->now_us;
@@ -289,20 +289,20 @@ static bool within_rate(struct conn *conn, uint64_t *ret_retry_ms)
         return true;
     uint64_t each_us = 1000000 / settings->messages_per_second;
     uint64_t ahead_max_us = (settings->burst - 1) * each_us;
-    uint64_t full_us = conn->bucket_us > now_us ? conn->bucket_us : now_us;
+    uint64_t full_us = *bucket_us > now_us ? *bucket_us : now_us;
     if (full_us - now_us > ahead_max_us) {
         *ret_retry_ms = (full_us - now_us - ahead_max_us) / 1000 + 1;
         return false;
     }
-    conn->bucket_us = full_us + each_us;
-    conn->refusals = 0;
+    *bucket_us = full_us + each_us;
     return true;
 }
 
-/* A member who may speak now, or NULL with the refusal sent. */
-static struct member *speaker(struct conn *conn, const struct native_request *request)
+/* A member of the room who is not too fast, or NULL with the refusal sent. */
+static struct member *speaker(struct conn *conn, const struct native_request *request,
+                              uint64_t *bucket_us)
 {
-    static const struct native_fault too_fast = {"rate_limited", "too many messages; slow down"};
+    static const struct native_fault too_fast = {"rate_limited", "too many of these; slow down"};
     struct member *member = find_member(conn, request->room);
     uint64_t retry_ms;
 
@@ -310,21 +310,22 @@ static struct member *speaker(struct conn *conn, const struct native_request *re
         reply_fault(conn, request->id, &not_joined, 0);
         return NULL;
     }
-    if (within_rate(conn, &retry_ms))
+    if (within_rate(conn, bucket_us, &retry_ms))
         return member;
     reply_fault(conn, request->id, &too_fast, retry_ms);
-    if (++conn->refusals >= CONN_REFUSALS_MAX)
+    if (request->op == NATIVE_SEND && ++conn->refusals >= CONN_REFUSALS_MAX)
         conn_close(conn, WS_CODE_RATE, "too many messages");
     return NULL;
 }
 
 static void send_message(struct conn *conn, const struct native_request *request)
 {
-    struct member *member = speaker(conn, request);
+    struct member *member = speaker(conn, request, &conn->sends_us);
     struct buf *text = shard_text(conn->shard);
 
     if (!member)
         return;
+    conn->refusals = 0;
     struct native_body body = {.room = request->room,
                                .from = shown_name(conn, member),
                                .uid = conn_uid(conn),
@@ -353,7 +354,7 @@ static void send_message(struct conn *conn, const struct native_request *request
 
 static void typing(struct conn *conn, const struct native_request *request)
 {
-    struct member *member = speaker(conn, request);
+    struct member *member = speaker(conn, request, &conn->typing_us);
     struct buf *text = shard_text(conn->shard);
 
     if (!member)

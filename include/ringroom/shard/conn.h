@@ -60,7 +60,8 @@ struct conn {
 
     uint64_t session;    /* unique in the process */
     uint64_t heard_ms;   /* when a frame, or bytes before the upgrade, last came */
-    uint64_t bucket_us;  /* rate limit: when the bucket is full again (GCRA's arrival time) */
+    uint64_t sends_us;   /* rate limit: when the bucket is full again (GCRA's arrival time) */
+    uint64_t typing_us;  /* the same, for typing */
     uint32_t letters;    /* asks and leaves not home yet */
     uint32_t rooms;      /* in `members` */
     uint8_t refusals;    /* rate-limited in a row */
@@ -82,9 +83,9 @@ static inline struct slice conn_uid(const struct conn *conn)
 
 /* conn.c: life. Takes over fd. */
 void conn_accept(struct shard *shard, int fd, bool tls);
-/* The client comes back with the sid it once was given, and so is the same user as before. False
- * where it is not one. Before the hello. */
-bool conn_take_sid(struct conn *conn, struct slice sid);
+/* The client comes back with the sid it once was given, and so is the same user as before. What is
+ * no sid changes nothing. Before the hello. */
+void conn_take_sid(struct conn *conn, struct slice sid);
 /* Drops the connection at once. */
 void conn_abort(struct conn *conn);
 /* Says goodbye: WebSocket peers get a close frame with that code and reason. */
