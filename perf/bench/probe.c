@@ -7,6 +7,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 int probe_add(struct probe *p, int pid)
 {
@@ -108,6 +109,21 @@ uint64_t probe_peak_bytes(const struct probe *p)
     for (unsigned i = 0; i < p->pid_count; i++)
         sum += proc_bytes(p->pids[i], "status", "VmHWM");
     return sum;
+}
+
+uint64_t probe_kernel_tcp_bytes(void)
+{
+    char line[256];
+    unsigned long long pages = 0;
+    FILE *f = fopen("/proc/net/sockstat", "r");
+    while (f && fgets(line, sizeof line, f)) {
+        const char *mem = strncmp(line, "TCP:", 4) == 0 ? strstr(line, " mem ") : NULL;
+        if (mem && sscanf(mem, " mem %llu", &pages) == 1)
+            break;
+    }
+    if (f)
+        fclose(f);
+    return pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
 void probe_reset_peak(const struct probe *p)

@@ -30,6 +30,8 @@ uint64_t probe_waited_ns(const struct probe *p);
 uint64_t own_waited_ns(void);
 /* Walks the page tables: milliseconds for a large process, so not inside a timed window. */
 struct memory probe_memory(const struct probe *p);
+/* What the kernel holds for all TCP sockets of the machine: /proc/net/sockstat. */
+uint64_t probe_kernel_tcp_bytes(void);
 /* Only the peak, cheaply. */
 uint64_t probe_peak_bytes(const struct probe *p);
 void probe_reset_peak(const struct probe *p);

@@ -8,10 +8,10 @@
 
 /* Small, so that the kernel holds little for a stalled reader. */
 enum { STALLED_RCVBUF = 16384 };
-/* What is sent to fill them, live readers keeping up: more than both sockets of a connection hold.
- * (Linux lets a send buffer grow beyond a megabyte.) The load that follows would else be a fan-out
- * to all the stalled ones at first. */
-enum { FILL_BYTES = 5 << 18, FILL_AT_ONCE = 64 };
+/* What is sent to fill them, live readers keeping up: about what both sockets of a connection hold
+ * (Linux lets a send buffer grow to 4 MiB if the server does not say less). The load that follows
+ * would else be a fan-out to all the stalled ones at first. */
+enum { FILL_BYTES = 2 << 20, FILL_AT_ONCE = 64 };
 
 static struct load load_of(const struct options *o)
 {
@@ -81,6 +81,7 @@ static int run(struct crowd *crowd, const struct options *o)
     load_report(crowd, &beside, &report);
     report_number(&report, "memory_grew_bytes",
                   (double)after.anonymous_bytes - (double)before.anonymous_bytes);
+    report_number(&report, "kernel_tcp_bytes", (double)probe_kernel_tcp_bytes());
     resume_stalled(crowd, o->connections);
     report_number(&report, "connections_lost", crowd->gone);
     report_number(&report, "error_events", (double)crowd->errors);

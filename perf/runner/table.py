@@ -132,10 +132,10 @@ def rooms(rows):
 
 def stalled(rows):
     header = ["stalled readers", "stalled", "CPU µs/delivery without", "with", "memory grew KB",
-              "p99 ms of the others", "told as gaps", "wrong"]
+              "kernel's TCP, MB", "p99 ms of the others", "told as gaps", "wrong"]
     lines = [[subject, cell(s, "stalled"), cell(s, "alone_cpu_us_per_delivery", 2),
               cell(s, "cpu_us_per_delivery", 2), cell(s, "memory_grew_bytes", 0, 1e-3),
-              cell(s, "p99_ms", 2), cell(s, "gaps_reported"), faults(s)]
+              cell(s, "kernel_tcp_bytes", 0, 1e-6), cell(s, "p99_ms", 2), cell(s, "gaps_reported"), faults(s)]
              for subject, s in rows.items()]
     return rows_of(header, lines)
 
