@@ -9,7 +9,11 @@
 #include <stdio.h>
 #include <unistd.h>
 
-enum { BACKLOG = 4096 };
+enum {
+    BACKLOG = 4096,
+    /* A socket reports room at half of it, and then takes a full TLS record in one go. */
+    UNSENT_BYTES_MAX = 65536,
+};
 
 static socklen_t address_bytes(const struct address *address)
 {
@@ -31,14 +35,18 @@ void address_format(const struct address *address, char dst[ADDRESS_TEXT_MAX])
 
 static int set_options(int fd, bool shared, bool v6)
 {
-    int one = 1;
+    int one = 1, unsent_max = UNSENT_BYTES_MAX;
 
     if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) != 0 ||
         (shared && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one)) != 0) ||
         (v6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one)) != 0))
         return -errno;
-    /* Accepted sockets inherit it: what is sent in one go leaves at once. */
-    return setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)) == 0 ? 0 : -errno;
+    /* Accepted sockets inherit these: what is sent in one go leaves at once; and of what a slow peer
+     * has not taken, the kernel holds little, for it waits in the room's log just as well. */
+    if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)) != 0 ||
+        setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent_max, sizeof(unsent_max)) != 0)
+        return -errno;
+    return 0;
 }
 
 int listener_bind(struct address *address, bool shared)

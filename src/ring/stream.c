@@ -8,6 +8,10 @@
 #include <string.h>
 #include <sys/socket.h>
 
+/* After a send as large as this the next one waits until the socket has room: who is that far behind
+ * may have stalled, and then holds no buffer. Small sends are not worth the extra request. */
+enum { POLL_ABOVE_BYTES = 4096 };
+
 static struct io_uring_sqe *fixed_sqe(struct io_uring_sqe *sqe)
 {
     sqe->flags |= IOSQE_FIXED_FILE;
@@ -179,10 +183,9 @@ static void send_done(struct ring_op *op, int res, uint32_t flags)
         send_finished(stream, res);
         return;
     }
-    if (late || buffer->sent < buffer->len) {
-        stream->slow = true;
+    if (late || buffer->sent < buffer->len)
         stream->ring->stats.late_sends++;
-    }
+    stream->slow = late || buffer->sent < buffer->len || buffer->len > POLL_ABOVE_BYTES;
     if (buffer->sent == buffer->len || stream->closing) {
         send_finished(stream, 0);
         return;

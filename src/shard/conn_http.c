@@ -57,6 +57,18 @@ static int answer_upgrade(struct conn *conn, const struct http_request *request,
     return error ? error : http_answer_end(out, (struct slice){0}, true, false);
 }
 
+/* A client that comes back names its session, as /ws?session=SID: a retry's `cid` then counts as
+ * the same user's. What is no sid is passed over, since a browser could not tell a refusal from an
+ * outage: the hello says which sid is in force. */
+static void take_session(struct conn *conn, const struct http_request *request)
+{
+    char sid[CONN_SID_BYTES + 1];
+    int len = http_query(request, "session", sid, sizeof(sid));
+
+    if (len >= 0)
+        conn_take_sid(conn, slice_make(sid, (size_t)len));
+}
+
 static void become_websocket(struct conn *conn, const struct http_request *request, bool native)
 {
     struct shard *shard = conn->shard;
@@ -80,18 +92,6 @@ static void become_websocket(struct conn *conn, const struct http_request *reque
     if (native)
         conn_native_hello(conn);
     conn_want_flush(conn);
-}
-
-/* A client that comes back names its session, as /ws?session=SID: a retry's `cid` then counts as
- * the same user's. What is no sid is passed over, since a browser could not tell a refusal from an
- * outage: the hello says which sid is in force. */
-static void take_session(struct conn *conn, const struct http_request *request)
-{
-    char sid[CONN_SID_BYTES + 1];
-    int len = http_query(request, "session", sid, sizeof(sid));
-
-    if (len >= 0)
-        conn_take_sid(conn, slice_make(sid, (size_t)len));
 }
 
 static void upgrade(struct conn *conn, const struct http_request *request, bool native)

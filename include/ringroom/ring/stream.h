@@ -36,7 +36,7 @@ struct stream {
     bool receiving;              /* true exactly while the receive request is under way */
     bool paused;                 /* no new bytes are wanted */
     bool polling;                /* true exactly while waiting for room in the socket */
-    bool slow;                   /* the last send did not go through at once */
+    bool slow;                   /* the last send did not go through at once, or was large */
     bool ended;                  /* on_end() has been called */
     bool closing;                /* stream_close() has been called */
     bool close_sent;             /* true from the close request on */
