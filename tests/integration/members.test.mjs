@@ -96,4 +96,4 @@ everyWay(fewer(WAYS), { 'presence.max': 5 }, (at) => {
     for (const chat of crowd) chat.cut();
     await first.next((event) => event.ev === 'member' && event.count === 1, 'the count when all have gone');
   }));
-});
+}, { concurrency: 4 });
