@@ -38,6 +38,15 @@ static inline bool told_to_fail(void)
 
 #endif
 
+/* By default glibc gives the end of a heap back at 128 KiB and takes it again with the next burst:
+ * on each round a system call, and a page fault for every 4 KiB. */
+void mem_init(void)
+{
+    mallopt(M_TOP_PAD, 1 << 20);
+    mallopt(M_TRIM_THRESHOLD, 8 << 20);
+    mallopt(M_MMAP_THRESHOLD, 4 << 20);
+}
+
 void *mem_alloc(size_t bytes)
 {
     CHECK(bytes > 0);

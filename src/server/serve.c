@@ -306,6 +306,7 @@ int serve(const struct config *config)
     logger_init(config->log_level, config->log_format == LOG_FORMAT_JSON);
     block_signals(&signals);
     raise_files_limit();
+    mem_init();
     if (!tls_init())
         return fail(EXIT_FAILURE, "OpenSSL was in use before its allocator could be set");
     hash_init();

@@ -9,6 +9,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Sets the heap up for a server. Once, before any thread starts. */
+void mem_init(void);
+
 /* Uninitialised memory of `bytes` (> 0) bytes, or NULL. */
 void *mem_alloc(size_t bytes);
 /* The same, zeroed. */
