@@ -57,8 +57,10 @@ void send_buffer_put(struct send_pool *pool, struct send_buffer *buffer)
     if (!buffer)
         return;
     uint32_t i = buffer->class_index;
+    if (buffer->unwiped < buffer->len)
+        buffer->unwiped = buffer->len;
     if (i == SEND_BUFFER_CLASSES || pool->idle_count[i] == class_idle_max[i]) {
-        mem_wipe(buffer->data, buffer->len);
+        mem_wipe(buffer->data, buffer->unwiped);
         mem_free(buffer);
         return;
     }
@@ -71,8 +73,8 @@ void send_pool_wipe(struct send_pool *pool)
 {
     for (uint32_t i = 0; i < SEND_BUFFER_CLASSES; i++) {
         for (struct send_buffer *buffer = pool->idle[i]; buffer; buffer = buffer->next) {
-            mem_wipe(buffer->data, buffer->len);
-            buffer->len = 0;
+            mem_wipe(buffer->data, buffer->unwiped);
+            buffer->unwiped = 0;
         }
     }
 }

@@ -188,6 +188,7 @@ static void cid_hashes(struct slice uid, struct slice cid, uint64_t *ret_hash, u
     *ret_hash = hash_bytes(slice_make(text, len));
     text[0] = 2;
     *ret_check = hash_bytes(slice_make(text, len));
+    mem_wipe(text, len);
 }
 
 static bool cid_matches(const struct table_link *link, const void *key)

@@ -191,6 +191,7 @@ static void send_bytes(struct conn *conn, struct slice plain)
     struct send_buffer *buffer =
         send_buffer_get(stream_pool(&conn->stream), plain.len + (seal ? TLS_SEAL_OVERHEAD : 0));
 
+    conn->shard->scratched = true;
     if (!buffer) {
         conn_abort(conn);
         return;

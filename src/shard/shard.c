@@ -204,12 +204,17 @@ static void deliver(struct shard *shard)
 
     for (struct list *link; (link = list_pop(&shard->dirty));)
         view_tell_members(container_of(link, struct view, dirty));
-    if (!list_empty(&shard->ready) && !timer_is_set(&shard->scrub))
-        wheel_set(&shard->wheel, &shard->scrub, shard->now_ms + SHARD_SCRUB_MS);
     list_init(&batch);
     list_splice(&batch, &shard->ready);
     for (struct list *link; (link = list_pop(&batch));)
         conn_flush(container_of(link, struct conn, ready));
+}
+
+static void schedule_scrub(struct shard *shard)
+{
+    if (shard->scratched && !timer_is_set(&shard->scrub))
+        wheel_set(&shard->wheel, &shard->scrub, shard->now_ms + SHARD_SCRUB_MS);
+    shard->scratched = false;
 }
 
 static void reap(struct shard *shard)
@@ -234,6 +239,7 @@ static void turn(struct shard *shard)
     go_on_with_unblocked(shard);
     deliver(shard);
     watch_listeners(shard);
+    schedule_scrub(shard);
     reap(shard);
     epoch_quiesce(&shard->mesh->epoch, shard->index);
     shard->garbage = epoch_collect(&shard->bin);

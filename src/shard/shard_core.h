@@ -64,7 +64,8 @@ struct shard {
     bool exiting;
 
     /* Scratch, used within one call, wiped some time after. */
-    struct timer scrub; /* set while it may hold a message */
+    struct timer scrub; /* set while it may hold a message ... */
+    bool scratched;     /* ... or this turn has used it */
     struct buf text;                              /* JSON being written */
     uint8_t plain[TLS_RECORD_PLAIN_MAX];          /* gathered for one record */
     uint8_t handshake[TLS_HANDSHAKE_OUT_MAX];
@@ -86,9 +87,10 @@ void owner_answer(struct shard *shard, struct ask *ask);
 void owner_leave(struct shard *shard, struct member *member);
 void owner_count_due(void *user, struct room *room, uint64_t now_ms);
 
-/* The JSON in shard->text as a WebSocket frame to `out`. */
+/* The scratch text, empty: for one event or reply to be written. */
 static inline struct buf *shard_text(struct shard *shard)
 {
     shard->text.len = 0;
+    shard->scratched = true;
     return &shard->text;
 }

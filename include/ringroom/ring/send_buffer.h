@@ -17,7 +17,8 @@ struct send_buffer {
     struct send_buffer *next; /* in the pool */
     uint32_t class_index;
     uint32_t cap;       /* bytes of data[] */
-    uint32_t len, sent; /* bytes filled (idle: not wiped yet); bytes the kernel has taken */
+    uint32_t len, sent; /* bytes filled; bytes the kernel has taken */
+    uint32_t unwiped;   /* bytes at the front that earlier uses have filled */
     uint8_t data[];
 };
 
