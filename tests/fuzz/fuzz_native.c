@@ -1,5 +1,5 @@
-/* Requests from arbitrary bytes. What is accepted must hold what the parser promises, its raw values
- * must be JSON of their own, and what the encoders make of it must be JSON again. */
+/* Requests from arbitrary bytes. What is accepted must hold what the parser promises, its raw
+ * values must be JSON of their own, and what the encoders make of it must be JSON again. */
 #include "ringroom/base/check.h"
 #include "ringroom/base/utf8.h"
 #include "ringroom/proto/json_text.h"

@@ -127,8 +127,9 @@ static void put_key(struct buf *dst, const char *key)
 
 static void put_value(struct buf *dst, int depth)
 {
-    static const char *const simple[] = {"null", "true", "-12.5e+30", "0", "\"\"", "\"id\"", "\"\\\"\"",
-                                         "\"}],{[:\"", "\"\\\\\"", "\"\\u0022,\"", "[]", "{}"};
+    static const char *const simple[] = {"null",     "true",         "-12.5e+30", "0",
+                                         "\"\"",     "\"id\"",       "\"\\\"\"",  "\"}],{[:\"",
+                                         "\"\\\\\"", "\"\\u0022,\"", "[]",        "{}"};
     uint64_t count = below(4);
 
     if (depth == 0 || below(2)) {
@@ -212,7 +213,8 @@ static void test_json_text__a_member_is_found_with_its_own_bytes(void)
 
 static void test_json_text__only_the_key_itself_is_found(void)
 {
-    struct slice text = slice_of("{\"\\u0164\":1,\"i\\n\":2,\"\\\"id\\\"\":3,\"x\":{\"id\":4},\"\":5}");
+    struct slice text =
+        slice_of("{\"\\u0164\":1,\"i\\n\":2,\"\\\"id\\\"\":3,\"x\":{\"id\":4},\"\":5}");
 
     CU_ASSERT(json_raw_member(text, "id").len == 0 && json_raw_member(text, "i").len == 0);
     CU_ASSERT(json_raw_member(text, "d").len == 0);
@@ -349,7 +351,10 @@ static void put_number(struct buf *dst)
             buf_append(dst, &"0123456789"[below(10)], 1);
     }
     if (below(2))
-        buf_printf(dst, "%c%s%s%llu", "eE"[below(2)], below(2) ? "+" : below(2) ? "-" : "",
+        buf_printf(dst, "%c%s%s%llu", "eE"[below(2)],
+                   below(2)   ? "+"
+                   : below(2) ? "-"
+                              : "",
                    below(2) ? "" : "000", (unsigned long long)below(below(2) ? 3000 : 20));
 }
 
@@ -387,7 +392,7 @@ static void test_json_text__tamed_text_is_valid_exactly_where_it_was(void)
             put_value(&out, 2);
         buf_append_str(&out, "}]");
         if (below(4) == 0) /* a byte gone wrong */
-            out.data[below(out.len)] = (uint8_t)"0]\",e{-"[below(7)];
+            out.data[below(out.len)] = (uint8_t) "0]\",e{-"[below(7)];
         buf_append(&out, "", 1);
         struct slice text = slice_make(out.data, out.len - 1);
         /* The validator knows no \u: none where a key may have been written with it. */
@@ -427,8 +432,7 @@ static void test_json_text__whole_numbers_beyond_2_to_the_53_stay_beyond(void)
     }
 }
 
-UNIT_MAIN("proto/json_text",
-          UNIT_TEST(test_json_text__strings_are_escaped_as_little_as_may_be),
+UNIT_MAIN("proto/json_text", UNIT_TEST(test_json_text__strings_are_escaped_as_little_as_may_be),
           UNIT_TEST(test_json_text__writing_stops_at_the_bound),
           UNIT_TEST(test_json_text__numbers_are_written_in_full),
           UNIT_TEST(test_json_text__a_member_is_found_with_its_own_bytes),

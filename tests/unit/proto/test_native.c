@@ -82,18 +82,37 @@ static void test_native__every_op_is_known(void)
 static void test_native__what_is_no_json_is_bad_json(void)
 {
     static const char *const bad[] = {
-        "", " ", "{", "}", "nonsense", "{\"op\":\"ping\"} x", "{\"op\":\"ping\",}", "{'op':1}",
-        "{\"op\":\"ping\",\"op\":\"ping\"}", "{\"op\":\"ping\",\"a\":{\"b\":1,\"b\":2}}",
-        "{\"op\":\"ping\",\"o\\u0070\":1}", "{\"op\":\"ping\",\"a\":01}", "{\"op\":\"ping\",\"a\":.5}",
-        "{\"op\":\"ping\",\"a\":1.}", "{\"op\":\"ping\",\"a\":+1}", "{\"op\":\"ping\",\"a\":NaN}",
-        "{\"op\":\"ping\",\"a\":\"\t\"}", "{\"op\":\"ping\",\"a\":\"\\x\"}",
-        "{\"op\":\"ping\",\"a\":\"\\ud800\"}", "{\"op\":\"ping\",\"a\":\"\\udc00\\ud800\"}",
-        "{\"op\":\"ping\",\"a\":\"\xff\"}", "{\"op\":\"ping\",\"a\":\"\xc0\x80\"}",
-        "{\"op\":\"ping\",\"a\":\"\xed\xa0\x80\"}", "{\"op\":\"ping\",\"a\":\"\xc3\"}",
-        "{\"op\":\"ping\",\xff:1}", "\xef\xbb\xbf{\"op\":\"ping\"}",
+        "",
+        " ",
+        "{",
+        "}",
+        "nonsense",
+        "{\"op\":\"ping\"} x",
+        "{\"op\":\"ping\",}",
+        "{'op':1}",
+        "{\"op\":\"ping\",\"op\":\"ping\"}",
+        "{\"op\":\"ping\",\"a\":{\"b\":1,\"b\":2}}",
+        "{\"op\":\"ping\",\"o\\u0070\":1}",
+        "{\"op\":\"ping\",\"a\":01}",
+        "{\"op\":\"ping\",\"a\":.5}",
+        "{\"op\":\"ping\",\"a\":1.}",
+        "{\"op\":\"ping\",\"a\":+1}",
+        "{\"op\":\"ping\",\"a\":NaN}",
+        "{\"op\":\"ping\",\"a\":\"\t\"}",
+        "{\"op\":\"ping\",\"a\":\"\\x\"}",
+        "{\"op\":\"ping\",\"a\":\"\\ud800\"}",
+        "{\"op\":\"ping\",\"a\":\"\\udc00\\ud800\"}",
+        "{\"op\":\"ping\",\"a\":\"\xff\"}",
+        "{\"op\":\"ping\",\"a\":\"\xc0\x80\"}",
+        "{\"op\":\"ping\",\"a\":\"\xed\xa0\x80\"}",
+        "{\"op\":\"ping\",\"a\":\"\xc3\"}",
+        "{\"op\":\"ping\",\xff:1}",
+        "\xef\xbb\xbf{\"op\":\"ping\"}",
         /* Behind a number too large for the parser's types all else still counts. */
-        "{\"op\":\"ping\",\"a\":1e999,\"b\":01}", "{\"op\":\"ping\",\"a\":1e999,\"op\":1}",
-        "{\"op\":\"ping\",\"a\":1e999,\"b\":00000000000000000000}", "{\"op\":\"ping\",\"a\":1e999",
+        "{\"op\":\"ping\",\"a\":1e999,\"b\":01}",
+        "{\"op\":\"ping\",\"a\":1e999,\"op\":1}",
+        "{\"op\":\"ping\",\"a\":1e999,\"b\":00000000000000000000}",
+        "{\"op\":\"ping\",\"a\":1e999",
     };
 
     for (size_t i = 0; i < array_len(bad); i++) {
@@ -107,11 +126,28 @@ static void test_native__what_is_no_json_is_bad_json(void)
 static void test_native__an_id_is_a_small_integer_or_a_short_string(void)
 {
     static const char *const good[] = {
-        "0", "1", "-1", "9007199254740991", "-9007199254740991", "\"\"", "\"a\"", "\"\\u0000\\n\\\"\"",
+        "0",
+        "1",
+        "-1",
+        "9007199254740991",
+        "-9007199254740991",
+        "\"\"",
+        "\"a\"",
+        "\"\\u0000\\n\\\"\"",
         "\"0123456789012345678901234567890123456789012345678901234567890123\""};
     static const char *const bad[] = {
-        "null", "true", "[]", "{}", "1.0", "1e3", "0.5", "9007199254740992", "-9007199254740992",
-        "9007199254740993", "18446744073709551617", "1e400",
+        "null",
+        "true",
+        "[]",
+        "{}",
+        "1.0",
+        "1e3",
+        "0.5",
+        "9007199254740992",
+        "-9007199254740992",
+        "9007199254740993",
+        "18446744073709551617",
+        "1e400",
         "\"01234567890123456789012345678901234567890123456789012345678901234\""};
     char text[600], escaped[NATIVE_ID_MAX + 1], *at = escaped;
 
@@ -143,7 +179,8 @@ static void test_native__keys_may_be_written_with_escapes(void)
     CU_ASSERT(parse("{\"op\":\"send\",\"r\\u006fom\":\"r\",\"t\\u0065xt\":\"a\",\"data\":1}"));
     CU_ASSERT(slice_is(request.room, "r") && slice_is(request.text_raw, "\"a\""));
     CU_ASSERT(slice_is(request.data_raw, "1"));
-    CU_ASSERT(parse("{\"op\":\"send\",\"room\":\"r\",\"d\\u0061t\\u0061\":[1,12345678901234567890]}"));
+    CU_ASSERT(
+        parse("{\"op\":\"send\",\"room\":\"r\",\"d\\u0061t\\u0061\":[1,12345678901234567890]}"));
     CU_ASSERT(slice_is(request.data_raw, "[1,12345678901234567890]"));
     CU_ASSERT(parse("{\"op\":\"send\",\"room\":\"r\",\"d\\u0061ta\":1e999}"));
     CU_ASSERT(slice_is(request.data_raw, "1e999"));
@@ -152,11 +189,16 @@ static void test_native__keys_may_be_written_with_escapes(void)
 
 static void test_native__a_room_is_needed_and_checked(void)
 {
-    static const char *const ops[] = {"join",   "leave", "send", "history", "members",
+    static const char *const ops[] = {"join",   "leave",  "send", "history", "members",
                                       "typing", "delete", "kick", "mute",    "close"};
-    static const char *const bad[] = {"", ",\"room\":1", ",\"room\":null", ",\"room\":\"\"",
-                                      ",\"room\":\"a\\nb\"", ",\"room\":\"\\u0000\"",
-                                      ",\"room\":\"\\u0085\"", ",\"room\":[\"r\"]"};
+    static const char *const bad[] = {"",
+                                      ",\"room\":1",
+                                      ",\"room\":null",
+                                      ",\"room\":\"\"",
+                                      ",\"room\":\"a\\nb\"",
+                                      ",\"room\":\"\\u0000\"",
+                                      ",\"room\":\"\\u0085\"",
+                                      ",\"room\":[\"r\"]"};
     char text[300], longest[ROOM_NAME_MAX + 2];
 
     for (size_t i = 0; i < array_len(ops); i++) {
@@ -211,7 +253,8 @@ static void test_native__numbers_too_large_for_the_parser_are_not_taken_for_othe
     CU_ASSERT(refused(JOIN(",\"since\":{\"epoch\":\"e\",\"seq\":1e999}"), "bad_request", "since"));
     CU_ASSERT(parse(JOIN(",\"since\":{\"epoch\":\"e\",\"seq\":1234567890123456},\"x\":1e999")));
     CU_ASSERT_EQUAL(request.wish.since_seq, 1234567890123456u);
-    CU_ASSERT(refused("{\"op\":\"history\",\"room\":\"r\",\"limit\":1e999}", "bad_request", "limit"));
+    CU_ASSERT(
+        refused("{\"op\":\"history\",\"room\":\"r\",\"limit\":1e999}", "bad_request", "limit"));
     done();
 }
 
@@ -220,8 +263,18 @@ static void test_native__numbers_too_large_for_the_parser_are_not_taken_for_othe
 static void test_native__send_passes_values_on_as_they_were_written(void)
 {
     static const char *const values[] = {
-        "null", "true", "[]", "{}", "0", "-0.0", "1E+2", "123456789012345678901234567890",
-        "1e999", "-1e-999", "[ 1 , { \"text\" : [ \"}\\\"]\" ] } ]", "\"\\u0000\\ud83d\\ude00\\/\"",
+        "null",
+        "true",
+        "[]",
+        "{}",
+        "0",
+        "-0.0",
+        "1E+2",
+        "123456789012345678901234567890",
+        "1e999",
+        "-1e-999",
+        "[ 1 , { \"text\" : [ \"}\\\"]\" ] } ]",
+        "\"\\u0000\\ud83d\\ude00\\/\"",
         "{\"room\":\"x\",\"data\":2}",
         "0.00000000000000000000000000000000000000000000000000000000000000000000000000001"};
     char text[400];
@@ -245,9 +298,10 @@ static void test_native__a_cid_is_a_string_of_1_to_64_bytes(void)
     CU_ASSERT(parse(SEND(",\"data\":1,\"cid\":\"01234567890123456789012345678901234567890123456789"
                          "01234567890123\"")) &&
               request.cid.len == 64);
-    CU_ASSERT(refused(SEND(",\"data\":1,\"cid\":\"01234567890123456789012345678901234567890123456789"
-                           "012345678901234\""),
-                      "bad_request", "cid"));
+    CU_ASSERT(
+        refused(SEND(",\"data\":1,\"cid\":\"01234567890123456789012345678901234567890123456789"
+                     "012345678901234\""),
+                "bad_request", "cid"));
     CU_ASSERT(refused(SEND(",\"data\":1,\"cid\":\"\""), "bad_request", "cid"));
     CU_ASSERT(refused(SEND(",\"data\":1,\"cid\":1"), "bad_request", "cid"));
     done();
@@ -629,9 +683,8 @@ static bool gives(struct native_range range, uint64_t first, uint64_t last, bool
 {
     CU_ASSERT_EQUAL(native_history(&out, id, w.room, &range, w.now_ms), 0);
     const json_t *o = event("history", 6, 42), *messages = json_object_get(o, "messages");
-    bool right = text_is(o, "room", room_name(w.room)) &&
-                 text_is(o, "epoch", room_epoch(w.room)) && bool_is(o, "more", more) &&
-                 json_array_size(messages) == last + 1 - first;
+    bool right = text_is(o, "room", room_name(w.room)) && text_is(o, "epoch", room_epoch(w.room)) &&
+                 bool_is(o, "more", more) && json_array_size(messages) == last + 1 - first;
     for (size_t i = 0; right && i < json_array_size(messages); i++)
         right = number_is(json_array_get(messages, i), "seq", first + i);
     return right;

@@ -115,7 +115,8 @@ static void test_pages__the_root_is_the_chat_page(void)
 static void test_pages__the_page_is_shut_in(void)
 {
     CU_ASSERT_EQUAL(get("GET", "/", ""), 200);
-    CU_ASSERT(has_name("Content-Security-Policy") && strstr((char *)out.data, "default-src 'none'"));
+    CU_ASSERT(has_name("Content-Security-Policy") &&
+              strstr((char *)out.data, "default-src 'none'"));
     CU_ASSERT(!strstr((char *)out.data, "unsafe-inline"));
     CU_ASSERT(has("X-Content-Type-Options", "nosniff") && has("X-Frame-Options", "DENY"));
     CU_ASSERT(has("Referrer-Policy", "no-referrer"));
@@ -154,8 +155,9 @@ static void test_pages__head_is_get_without_the_body(void)
 
 static void test_pages__nothing_else_is_there(void)
 {
-    static const char *const paths[] = {"/none", "/index.htm", "/index.html/", "//", "/../etc/passwd",
-                                        "/INDEX.HTML", "/healthz/", "/%69ndex.html", "/ws"};
+    static const char *const paths[] = {"/none",     "/index.htm",     "/index.html/",
+                                        "//",        "/../etc/passwd", "/INDEX.HTML",
+                                        "/healthz/", "/%69ndex.html",  "/ws"};
 
     for (size_t i = 0; i < array_len(paths); i++) {
         CU_ASSERT_EQUAL(get("GET", paths[i], ""), 404);

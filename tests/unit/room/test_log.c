@@ -101,9 +101,8 @@ static uint64_t twin_bytes(uint64_t from, uint64_t to)
 
 static void twin_apply_limits(void)
 {
-    while (twin.kept + 1 < twin.end &&
-           (twin.end - twin.kept > twin.limits.messages_max ||
-            twin_bytes(twin.kept, twin.end) > twin.limits.bytes_max))
+    while (twin.kept + 1 < twin.end && (twin.end - twin.kept > twin.limits.messages_max ||
+                                        twin_bytes(twin.kept, twin.end) > twin.limits.bytes_max))
         twin.kept++;
     while (twin_bytes(twin.held, twin.kept) > twin.limits.window_bytes)
         twin.held++;
@@ -513,14 +512,10 @@ static void test_log__any_operations_agree_with_the_naive_twin(void)
 
 /* One log, one reader beside the owner, for what is told step by step */
 
-static const struct log_limits per_message = {.ttl_ms = 100,
-                                              .ttl_from = TTL_FROM_MESSAGE,
-                                              .messages_max = 1000,
-                                              .bytes_max = 1 << 20};
-static const struct log_limits from_last = {.ttl_ms = 100,
-                                            .ttl_from = TTL_FROM_LAST_MESSAGE,
-                                            .messages_max = 1000,
-                                            .bytes_max = 1 << 20};
+static const struct log_limits per_message = {
+    .ttl_ms = 100, .ttl_from = TTL_FROM_MESSAGE, .messages_max = 1000, .bytes_max = 1 << 20};
+static const struct log_limits from_last = {
+    .ttl_ms = 100, .ttl_from = TTL_FROM_LAST_MESSAGE, .messages_max = 1000, .bytes_max = 1 << 20};
 
 static void plain_world(struct world *w, const struct log_limits *limits)
 {

@@ -83,7 +83,8 @@ static void expect(struct reader *r, bool right, const char *what)
 
 static void take_gap(struct reader *r, const struct log_read *read)
 {
-    expect(r, read->from == r->expected && read->to >= read->from, "a gap begins where reading was");
+    expect(r, read->from == r->expected && read->to >= read->from,
+           "a gap begins where reading was");
     r->missed += read->to - read->from + 1;
     r->expected = read->to + 1;
 }
@@ -221,8 +222,7 @@ static uint32_t some_size(uint64_t *random)
     uint64_t choice = unit_random(random) % 64;
 
     return (uint32_t)(sizeof(struct head) +
-                      unit_random(random) %
-                          (choice ? 200 : ENTRY_MAX - sizeof(struct head)));
+                      unit_random(random) % (choice ? 200 : ENTRY_MAX - sizeof(struct head)));
 }
 
 static void append_one(uint64_t *random, uint64_t now_ms)

@@ -77,8 +77,8 @@ static bool join(struct room *room, const char *uid, const char *name)
 static int send_marked(struct room *room, const char *uid, const char *cid,
                        struct room_message *ret)
 {
-    int error = room_prepare(room, slice_of(uid), slice_of(cid), MESSAGE_BYTES, w.now_ms,
-                             w.wall_ms, ret);
+    int error =
+        room_prepare(room, slice_of(uid), slice_of(cid), MESSAGE_BYTES, w.now_ms, w.wall_ms, ret);
 
     if (error)
         return error;
@@ -228,7 +228,8 @@ static void test_room__names_are_1_to_128_bytes_without_control_characters(void)
     CU_ASSERT(!room_name_valid(slice_make(longest, ROOM_NAME_MAX + 1)));
     CU_ASSERT(!room_name_valid(slice_of("a\nb")) && !room_name_valid(slice_make("a\0b", 3)));
     CU_ASSERT(!room_name_valid(slice_of("\x7f")) && !room_name_valid(slice_of("\xc2\x9f")));
-    CU_ASSERT(room_name_valid(slice_of("\xc2\xa0")) && room_name_valid(slice_of("\xf0\x9f\x98\x80")));
+    CU_ASSERT(room_name_valid(slice_of("\xc2\xa0")) &&
+              room_name_valid(slice_of("\xf0\x9f\x98\x80")));
     CU_ASSERT(!room_name_valid(slice_of("\xc3")));
 }
 
@@ -454,15 +455,27 @@ static void test_room__a_mark_can_be_used_again_after_its_message_has_expired(vo
     teardown();
 }
 
+static void test_room__the_same_mark_twice_is_the_newer_messages(void)
+{
+    struct room_message message;
+
+    setup(60, TTL_FROM_LAST_MESSAGE);
+    struct room *room = open_room("r");
+    for (uint64_t seq = 1; seq <= 3; seq++) {
+        CU_ASSERT_EQUAL(send_marked(room, "ann", "c", &message), 0);
+        CU_ASSERT(found(room, "ann", "c") == seq && room->cids.count == 1);
+    }
+    teardown();
+}
+
 static void test_room__a_mark_of_a_cancelled_message_is_not_remembered(void)
 {
     struct room_message message;
 
     setup(10, TTL_FROM_MESSAGE);
     struct room *room = open_room("r");
-    CU_ASSERT_EQUAL(room_prepare(room, slice_of("ann"), slice_of("c"), 10, w.now_ms, w.wall_ms,
-                                 &message),
-                    0);
+    CU_ASSERT_EQUAL(
+        room_prepare(room, slice_of("ann"), slice_of("c"), 10, w.now_ms, w.wall_ms, &message), 0);
     room_cancel(room, &message);
     CU_ASSERT(found(room, "ann", "c") == 0 && log_end(&room->log) == 1);
     CU_ASSERT(room_settle(room));
@@ -634,6 +647,23 @@ static void test_room__counts_are_told_once_a_second(void)
     teardown();
 }
 
+static void test_room__a_sweep_for_something_else_does_not_tell_the_count_early(void)
+{
+    setup(1, TTL_FROM_MESSAGE);
+    struct room *room = open_room("r");
+    join(room, "ann", "Ann");
+    say(room);
+    pass(500);
+    room->counted_ms = w.now_ms;
+    room->count_due = true;
+    room_schedule(room);
+    pass(516);
+    CU_ASSERT(log_is_empty(&room->log) && w.counts_due == 0);
+    pass(500);
+    CU_ASSERT_EQUAL(w.counts_due, 1);
+    teardown();
+}
+
 static void test_room__each_message_goes_when_its_own_time_is_up(void)
 {
     setup(10, TTL_FROM_MESSAGE);
@@ -702,8 +732,8 @@ static void test_room__an_empty_room_and_a_member_cost_little(void)
     }
     size_t users_bytes = (room->users.mask + 1) * sizeof(struct table_link *);
     for (const struct table_link *link = NULL; (link = table_next(&room->users, link));)
-        users_bytes += malloc_usable_size(container_of(link, struct room_user, link)) +
-                       sizeof(size_t);
+        users_bytes +=
+            malloc_usable_size(container_of(link, struct room_user, link)) + sizeof(size_t);
     printf(" (room %zu bytes, with members %zu more for notices, a member %zu) ", room_bytes,
            malloc_usable_size(room->notices) + sizeof(size_t), users_bytes / USERS);
     CU_ASSERT(room_bytes < 1024);
@@ -825,6 +855,7 @@ UNIT_MAIN("room/room", UNIT_TEST(test_room__a_user_with_several_sessions_is_one_
           UNIT_TEST(test_room__expires_in_is_rounded_up),
           UNIT_TEST(test_room__a_mark_is_found_while_its_message_is_kept),
           UNIT_TEST(test_room__a_mark_can_be_used_again_after_its_message_has_expired),
+          UNIT_TEST(test_room__the_same_mark_twice_is_the_newer_messages),
           UNIT_TEST(test_room__a_mark_of_a_cancelled_message_is_not_remembered),
           UNIT_TEST(test_room__marks_agree_with_a_naive_twin),
           UNIT_TEST(test_room__the_time_of_messages_never_goes_back),
@@ -834,6 +865,7 @@ UNIT_MAIN("room/room", UNIT_TEST(test_room__a_user_with_several_sessions_is_one_
           UNIT_TEST(test_room__the_sweep_comes_in_time),
           UNIT_TEST(test_room__a_due_count_does_not_hold_the_sweep_back),
           UNIT_TEST(test_room__counts_are_told_once_a_second),
+          UNIT_TEST(test_room__a_sweep_for_something_else_does_not_tell_the_count_early),
           UNIT_TEST(test_room__each_message_goes_when_its_own_time_is_up),
           UNIT_TEST(test_room__notices_pass_by_and_are_no_history),
           UNIT_TEST(test_room__an_empty_room_and_a_member_cost_little),
