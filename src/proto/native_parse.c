@@ -32,7 +32,7 @@ static struct slice string_of(const json_t *value)
     return slice_make(json_string_value(value), json_string_length(value));
 }
 
-/* A whole number from 0 to 2^53 - 1, written without fraction or exponent. */
+/* A whole number from 0 to 2^53 - 1, however it is written. */
 static bool integer_of(const json_t *value, uint64_t *ret)
 {
     double number = json_number_value(value);
@@ -113,7 +113,6 @@ static bool parse_name(const json_t *json, struct native_request *request,
 
     if (!value)
         return true;
-    request->has_name = true;
     request->name = string_of(value);
     if (!json_is_string(value) || request->name.len > ROOM_USER_NAME_MAX ||
         !utf8_printable(request->name))

@@ -187,15 +187,6 @@ int native_gap(struct buf *out, struct slice room, struct slice epoch, uint64_t 
     return end(&w);
 }
 
-int native_closed(struct buf *out, struct slice room, const char *reason)
-{
-    struct writer w = begin(out, "closed", no_re);
-
-    put_string(&w, ",\"room\":", room);
-    put_string(&w, ",\"reason\":", slice_of(reason));
-    return end(&w);
-}
-
 int native_reconnect(struct buf *out, uint64_t after_ms)
 {
     struct writer w = begin(out, "reconnect", no_re);

@@ -36,7 +36,7 @@ struct ring {
     struct ring_stats stats;
 };
 
-/* A free submission entry, zeroed but for nothing: the caller prepares it, then ring_bind().
+/* A free submission entry, holding anything: the caller prepares it, then ring_bind().
  * Submits early where the queue is full; never NULL. */
 struct io_uring_sqe *ring_sqe(struct ring *ring);
 /* The completion will run op->done; NULL: nobody wants to know. */

@@ -13,8 +13,9 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
-enum { EXIT_WRONG = 2, CUT_MS = 2000, DRAINED_SIGNAL = SIGUSR1 };
+enum { EXIT_WRONG = 2, CUT_MS = 10000, DRAINED_SIGNAL = SIGUSR1 };
 
 struct server;
 
@@ -237,22 +238,26 @@ static uint32_t drained_count(struct server *server)
     return count;
 }
 
-/* Until all shards are drained, the time is up, or someone asks a second time. */
-static void wait_drained(struct server *server, const sigset_t *signals, uint64_t deadline_ms)
+/* True when all shards are drained; false when the time is up, or, where `impatient` is heard,
+ * someone asks a second time. */
+static bool wait_drained(struct server *server, const sigset_t *signals, uint64_t deadline_ms,
+                         bool impatient)
 {
     while (drained_count(server) < server->config->shards) {
         uint64_t now_ms = clock_mono_ms();
         if (now_ms >= deadline_ms)
-            return;
+            return false;
         struct timespec left = {.tv_sec = (time_t)((deadline_ms - now_ms) / 1000),
                                 .tv_nsec = (long)((deadline_ms - now_ms) % 1000) * 1000000};
         int signal = sigtimedwait(signals, NULL, &left);
-        if (signal == SIGTERM || signal == SIGINT)
-            return;
+        if (impatient && (signal == SIGTERM || signal == SIGINT))
+            return false;
     }
+    return true;
 }
 
-static void stop(struct server *server, const sigset_t *signals)
+/* True when every connection has gone: the shards may exit and be freed. */
+static bool stop(struct server *server, const sigset_t *signals)
 {
     uint32_t shards = server->config->shards;
     uint64_t drain_ms = (uint64_t)server->config->settings.drain_s * 1000;
@@ -261,15 +266,14 @@ static void stop(struct server *server, const sigset_t *signals)
     notify_manager("STOPPING=1");
     for (uint32_t i = 0; i < shards; i++)
         shard_command(server->mesh, i, &server->workers[i].stop, SHARD_STOP);
-    wait_drained(server, signals, clock_mono_ms() + drain_ms);
-    if (drained_count(server) < shards) {
-        for (uint32_t i = 0; i < shards; i++)
-            shard_command(server->mesh, i, &server->workers[i].cut, SHARD_CUT);
-        wait_drained(server, signals, clock_mono_ms() + CUT_MS);
-    }
+    if (wait_drained(server, signals, clock_mono_ms() + drain_ms, true))
+        return true;
+    for (uint32_t i = 0; i < shards; i++)
+        shard_command(server->mesh, i, &server->workers[i].cut, SHARD_CUT);
+    return wait_drained(server, signals, clock_mono_ms() + CUT_MS, false);
 }
 
-static void run_until_signal(struct server *server, const sigset_t *signals)
+static bool run_until_signal(struct server *server, const sigset_t *signals)
 {
     int signal;
 
@@ -281,7 +285,7 @@ static void run_until_signal(struct server *server, const sigset_t *signals)
     do
         signal = sigwaitinfo(signals, NULL);
     while (signal != SIGTERM && signal != SIGINT);
-    stop(server, signals);
+    return stop(server, signals);
 }
 
 static void block_signals(sigset_t *signals)
@@ -317,7 +321,10 @@ int serve(const struct config *config)
         status = fail(EXIT_FAILURE, server.why);
     else if (!status) {
         taken = true;
-        run_until_signal(&server, &signals);
+        if (!run_until_signal(&server, &signals)) {
+            logger_write(LOGGER_ERROR, "connections did not end when cut: leaving all the same");
+            _exit(EXIT_FAILURE);
+        }
         for (uint32_t i = 0; i < config->shards; i++)
             shard_command(server.mesh, i, &server.workers[i].exit, SHARD_EXIT);
         join_workers(&server, config->shards);

@@ -9,7 +9,7 @@ struct ask *ask_new(enum post_kind kind, struct conn *conn, size_t bytes)
     if (!ask)
         return NULL;
     *ask = (struct ask){.post.kind = (uint8_t)kind, .conn = conn, .cap = (uint32_t)bytes};
-    buf_init(&ask->reply, 4 * NATIVE_HISTORY_BYTES_MAX);
+    buf_init(&ask->reply, 0); /* who expects a long reply says how long */
     return ask;
 }
 

@@ -23,7 +23,11 @@ static void check_alive(struct conn *conn, uint64_t now_ms)
     uint64_t ping_ms = (uint64_t)settings->ping_interval_s * 1000;
 
     if (silent_ms >= (uint64_t)settings->idle_timeout_s * 1000) {
-        conn_close(conn, WS_CODE_NO_PONG, "no pong");
+        /* Its pongs may wait behind requests that are not read, since it does not read the replies. */
+        if (conn->out.len > CONN_OUT_HIGH)
+            conn_close(conn, WS_CODE_SLOW, "replies are not read");
+        else
+            conn_close(conn, WS_CODE_NO_PONG, "no pong");
         return;
     }
     uint64_t next_ms = ping_ms;
@@ -128,16 +132,14 @@ static const struct stream_handler handler = {
  * same user again; nobody can go back from the uid. */
 static void derive_uid(struct conn *conn)
 {
-    uint64_t hash = hash_bytes(slice_make(conn->sid, CONN_SID_BYTES));
-
-    encode_base64url(conn->uid, &hash, CONN_UID_BYTES / 4 * 3);
+    conn->user = hash_bytes(slice_make(conn->sid, CONN_SID_BYTES));
+    encode_base64url(conn->uid, &conn->user, CONN_UID_BYTES / 4 * 3);
 }
 
 static void give_ids(struct conn *conn)
 {
     uint8_t bits[16];
 
-    conn->session = ++conn->shard->sessions * conn->shard->mesh->count + conn->shard->index;
     random_bytes(bits, sizeof(bits));
     encode_base64url(conn->sid, bits, sizeof(bits));
     derive_uid(conn);
@@ -173,7 +175,7 @@ static struct conn *conn_new(struct shard *shard, bool tls)
     list_init(&conn->unblocked);
     list_init(&conn->members);
     list_init(&conn->dirty);
-    buf_init(&conn->out, CONN_OUT_HIGH + 4 * NATIVE_HISTORY_BYTES_MAX);
+    buf_init(&conn->out, 2 * CONN_OUT_HIGH + conn_reply_max(shard->settings));
     buf_init(&conn->sealed, 4 * TLS_HANDSHAKE_OUT_MAX);
     buf_init(&conn->stash, (size_t)2 * SHARD_RECV_BUFFERS * SHARD_RECV_BUFFER_BYTES);
     conn->http = http_new(&shard->http_limits);

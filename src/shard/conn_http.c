@@ -39,6 +39,20 @@ static bool origin_allowed(const struct settings *settings, const struct http_re
     return false;
 }
 
+static const char protocol[] = "ringroom.v1";
+
+/* Among what the client offers, spelled as we spell it: it compares the answer byte by byte. */
+static bool offers_protocol(const struct http_request *request)
+{
+    for (size_t i = 0; i < request->headers_count; i++) {
+        struct slice value = request->headers[i].value;
+        if (memmem(value.data, value.len, protocol, strlen(protocol)) &&
+            http_header_lists(request, "Sec-WebSocket-Protocol", protocol))
+            return true;
+    }
+    return false;
+}
+
 static int answer_upgrade(struct conn *conn, const struct http_request *request, bool native)
 {
     struct buf *out = &conn->out;
@@ -52,8 +66,8 @@ static int answer_upgrade(struct conn *conn, const struct http_request *request,
         error = http_answer_header(out, "Connection", "Upgrade");
     if (!error)
         error = http_answer_header(out, "Sec-WebSocket-Accept", accept);
-    if (!error && native && http_header_lists(request, "Sec-WebSocket-Protocol", "ringroom.v1"))
-        error = http_answer_header(out, "Sec-WebSocket-Protocol", "ringroom.v1");
+    if (!error && native && offers_protocol(request))
+        error = http_answer_header(out, "Sec-WebSocket-Protocol", protocol);
     return error ? error : http_answer_end(out, (struct slice){0}, true, false);
 }
 
@@ -88,9 +102,9 @@ static void become_websocket(struct conn *conn, const struct http_request *reque
     conn->phase = native ? CONN_NATIVE : CONN_ECHO;
     if (!native)
         conn->out.max = ECHO_OUT_MAX;
-    conn_start_alive_checks(conn);
     if (native)
         conn_native_hello(conn);
+    conn_start_alive_checks(conn);
     conn_want_flush(conn);
 }
 

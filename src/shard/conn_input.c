@@ -9,7 +9,7 @@ static bool is_blocked(const struct conn *conn)
 {
     if (conn->phase >= CONN_CLOSING)
         return false;
-    return conn->waiting || conn->out.len > CONN_OUT_HIGH || conn->letters > CONN_SENDS_MAX;
+    return conn->waiting || conn->out.len > CONN_OUT_HIGH || conn->letters >= CONN_LETTERS_MAX;
 }
 
 /* WebSocket */

@@ -75,7 +75,8 @@ static char *copy_name(struct slice name)
     return copy;
 }
 
-/* The first name given is the connection's; a room where it is called otherwise keeps its own. */
+/* A name given with the first room is the connection's, and holds in the rooms to come; one given
+ * elsewhere is that room's alone. */
 static bool take_name(struct conn *conn, struct member *member, struct slice name)
 {
     if (slice_equal(shown_name(conn, member), name))
@@ -83,7 +84,7 @@ static bool take_name(struct conn *conn, struct member *member, struct slice nam
     char *copy = copy_name(name);
     if (!copy)
         return false;
-    char **at = conn->name ? &member->name : &conn->name;
+    char **at = conn->rooms == 1 && !member->name ? &conn->name : &member->name;
     mem_free(*at);
     *at = copy;
     return true;
@@ -205,7 +206,6 @@ static struct ask *ask_about(struct conn *conn, enum post_kind kind, struct slic
     ask->id = ask_put(ask, id);
     ask->room = ask_put(ask, room);
     ask->uid = ask_put(ask, conn_uid(conn));
-    ask->session = conn->session;
     return ask;
 }
 
@@ -369,7 +369,7 @@ static void typing(struct conn *conn, const struct native_request *request)
     }
     ask->body = ask_put(ask, buf_slice(text));
     ask->id = ask_put(ask, request->id);
-    ask->session = conn->session;
+    ask->user = conn->user;
     ask->view = member->view;
     shard_ask(conn->shard, member->view->owner, ask);
 }
@@ -381,6 +381,7 @@ static void look_up(struct conn *conn, const struct native_request *request, enu
     if (!ask)
         return;
     ask->range = request->range;
+    ask->reply.max = conn_reply_max(conn->shard->settings);
     ask_and_wait(conn, owner_of(conn, request->room), ask);
 }
 

@@ -108,7 +108,7 @@ static bool gather_notices(struct conn *conn, struct member *member, struct gath
         if (result == LOG_BYTES) {
             memcpy(&except, notice.data, ROOM_NOTICE_HEAD);
             notice = slice_from(notice, ROOM_NOTICE_HEAD);
-            if (except != conn->session) {
+            if (except != conn->user) {
                 if (notice.len > space(g))
                     return false;
                 memcpy(g->data + g->len, notice.data, notice.len);

@@ -30,7 +30,7 @@ static void advanced(struct shard *shard, struct room *room)
     }
 }
 
-/* A passing event, JSON in shard->text, to the members except one session. */
+/* A passing event, JSON in shard->text, to the members except one user (0: to all). */
 static void notify(struct shard *shard, struct room *room, uint64_t except)
 {
     uint8_t frame[WS_HEADER_MAX + 2048];
@@ -88,7 +88,7 @@ static void join(struct shard *shard, struct ask *ask)
         ask->fault = no_memory;
         return;
     }
-    if (members_max && room->sessions >= members_max)
+    if (members_max && room_members(room) >= members_max && !room_find_user(room, ask->uid))
         ask->fault = (struct native_fault){"room_full", "room: is full"};
     else if (room_position(room, &ask->wish, shard->now_ms, &at) != 0)
         ask->fault = (struct native_fault){"bad_request",
@@ -157,7 +157,7 @@ static void typing(struct shard *shard, struct ask *ask)
     struct room *room = ask->view->room;
 
     if (buf_append(shard_text(shard), ask->body.data, ask->body.len) == 0)
-        notify(shard, room, ask->session);
+        notify(shard, room, ask->user);
 }
 
 static void history(struct shard *shard, struct ask *ask)

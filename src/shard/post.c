@@ -97,7 +97,7 @@ static void stop(struct shard *shard)
     list_each(link, &shard->conns)
     {
         struct conn *conn = container_of(link, struct conn, link);
-        conn_stop(conn, 100 + (conn->session * 2654435761u) % spread_ms);
+        conn_stop(conn, 100 + conn->user % spread_ms);
     }
 }
 

@@ -51,7 +51,6 @@ struct shard {
     struct list dead;  /* to be freed at the turn's end */
     uint32_t conns_count;
     uint32_t asks_count; /* under way to other shards */
-    uint64_t sessions;   /* given so far */
     struct list ready;     /* struct conn.ready */
     struct list unblocked; /* struct conn.unblocked */
 

@@ -48,7 +48,6 @@ struct native_request {
     enum native_op op;
     struct slice id; /* raw JSON, as it came; empty: no reply is wanted */
     struct slice room;
-    bool has_name;
     struct slice name;
     struct room_wish wish;         /* join */
     struct slice text_raw;         /* send: raw JSON values, empty where absent */
@@ -93,7 +92,6 @@ int native_member(struct buf *out, struct slice room, struct slice uid, struct s
 int native_member_count(struct buf *out, struct slice room, uint64_t count);
 int native_typing(struct buf *out, struct slice room, struct slice uid, struct slice from, bool on);
 int native_gap(struct buf *out, struct slice room, struct slice epoch, uint64_t from, uint64_t to);
-int native_closed(struct buf *out, struct slice room, const char *reason);
 int native_reconnect(struct buf *out, uint64_t after_ms);
 
 /* Owner shard: replies made from a room. */

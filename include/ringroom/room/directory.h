@@ -16,7 +16,6 @@ struct directory {
     uint64_t delivery_window;
     directory_count_fn *count_due;
     void *user;
-    uint64_t now_ms; /* of the turn: for sweeps that run between turns' clocks */
 };
 
 void directory_init(struct directory *directory, struct wheel *wheel, const struct log_env *env,

@@ -153,8 +153,9 @@ int room_prepare(struct room *room, struct slice uid, struct slice cid, size_t b
 void room_commit(struct room *room, struct room_message *message, size_t bytes, uint64_t now_ms);
 void room_cancel(struct room *room, struct room_message *message);
 
-/* A passing event for the members of the moment. Starts with the 8 bytes of `except`: the session
- * it is not for (0: for all), then `bytes` wire bytes. False where it had to be dropped. */
+/* A passing event for the members of the moment: an entry of the notices' log that starts with the 8
+ * bytes of `except`, the user it is not for (0: for all), then wire bytes. False where it had to be
+ * dropped. */
 enum { ROOM_NOTICE_HEAD = 8 };
 bool room_notify(struct room *room, uint64_t except, struct slice wire, uint64_t now_ms);
 

@@ -51,7 +51,7 @@ struct ask {
     struct slice id, room, uid, name, cid, body, since_epoch;
     struct room_wish wish;     /* join */
     struct native_range range; /* history */
-    uint64_t session;          /* of the connection: events that are not for itself */
+    uint64_t user;             /* typing: events that are not for this user */
     bool renames;              /* state: `name` is to be taken over */
 
     /* The answer. */

@@ -1,17 +1,19 @@
 /* conn.h - one client: its socket, TLS, HTTP, WebSocket, and the rooms it is in.
  *
- * Threads   the shard that accepted it, for good. `uid`, `session` are constant
- *           from its first join on: a room's owner reads them while a letter of
- *           the connection is with it.
+ * Threads   the shard that accepted it, for good. `uid` is constant from its
+ *           first join on: a room's owner reads it while a letter of the
+ *           connection is with it.
  * Ownership the shard's list. Freed by the shard's reaper when the socket is
  *           closed and all its letters are home (letters == 0).
  * Bound     `out`: input is not read while it is above CONN_OUT_HIGH; `stash`:
- *           likewise; letters: CONN_SENDS_MAX sends under way. */
+ *           likewise; letters: no more requests are read while above
+ *           CONN_LETTERS_MAX. */
 #pragma once
 
 #include "ringroom/base/list.h"
 #include "ringroom/ring/stream.h"
 #include "ringroom/shard/ask.h"
+#include "ringroom/shard/settings.h"
 #include "ringroom/shard/view.h"
 #include "ringroom/wire/http.h"
 #include "ringroom/wire/tls.h"
@@ -20,7 +22,7 @@
 enum {
     CONN_OUT_HIGH = 64 << 10,   /* bytes waiting above which no more requests are read */
     CONN_STASH_HIGH = 64 << 10, /* bytes read but not yet acted on, above which receiving pauses */
-    CONN_SENDS_MAX = 128,       /* sends under way to other shards */
+    CONN_LETTERS_MAX = 128,     /* letters under way to other shards */
     CONN_REFUSALS_MAX = 10,     /* rate-limited requests in a row, then close 4009 */
     CONN_LINGER_MS = 1000,      /* for the peer's end after ours */
     CONN_CLOSE_MS = 3000,       /* for a closing connection to take its last bytes */
@@ -58,8 +60,8 @@ struct conn {
     struct buf stash;    /* plain bytes received while blocked */
     char *name;          /* as given last; NULL: none */
 
-    uint64_t session;    /* unique in the process */
-    uint64_t heard_ms;   /* when a frame, or bytes before the upgrade, last came */
+    uint64_t user;       /* the uid as a number */
+    uint64_t heard_ms;   /* when a frame last came, or the upgrade was made */
     uint64_t sends_us;   /* rate limit: when the bucket is full again (GCRA's arrival time) */
     uint64_t typing_us;  /* the same, for typing */
     uint32_t letters;    /* asks and leaves not home yet */
@@ -79,6 +81,12 @@ struct conn {
 static inline struct slice conn_uid(const struct conn *conn)
 {
     return slice_make(conn->uid, CONN_UID_BYTES);
+}
+
+/* The longest reply to one request, in bytes: a page of history, or one message of any size. */
+static inline size_t conn_reply_max(const struct settings *settings)
+{
+    return 2 * (NATIVE_HISTORY_BYTES_MAX + (size_t)settings->max_message);
 }
 
 /* conn.c: life. Takes over fd. */

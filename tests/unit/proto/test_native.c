@@ -222,10 +222,10 @@ static void test_native__a_room_is_needed_and_checked(void)
 
 static void test_native__join_has_a_name_and_a_wish(void)
 {
-    CU_ASSERT(parse(JOIN("")) && !request.has_name && !request.wish.has_since &&
+    CU_ASSERT(parse(JOIN("")) && request.name.len == 0 && !request.wish.has_since &&
               !request.wish.has_history);
     CU_ASSERT(parse(JOIN(",\"name\":\"Ann\",\"history\":0")));
-    CU_ASSERT(request.has_name && slice_is(request.name, "Ann"));
+    CU_ASSERT(slice_is(request.name, "Ann"));
     CU_ASSERT(request.wish.has_history && request.wish.history == 0);
     CU_ASSERT(parse(JOIN(",\"since\":{\"epoch\":\"abc\",\"seq\":9007199254740991}")));
     CU_ASSERT(request.wish.has_since && slice_is(request.wish.since_epoch, "abc"));
@@ -511,9 +511,6 @@ static void test_native__events_have_their_fields(void)
     o = event("gap", 5, 0);
     CU_ASSERT(text_is(o, "room", room) && text_is(o, "epoch", slice_of("e")));
     CU_ASSERT(number_is(o, "from", 3) && number_is(o, "to", 5));
-    CU_ASSERT_EQUAL(native_closed(&out, room, "kicked"), 0);
-    o = event("closed", 3, 0);
-    CU_ASSERT(text_is(o, "room", room) && text_is(o, "reason", slice_of("kicked")));
     CU_ASSERT_EQUAL(native_reconnect(&out, 1234), 0);
     CU_ASSERT(number_is(event("reconnect", 2, 0), "after_ms", 1234));
     finish();

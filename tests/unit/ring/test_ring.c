@@ -421,6 +421,23 @@ static void test_listener__stopped_it_accepts_nobody(void)
     teardown();
 }
 
+/* Accepted by the kernel, not yet by us. */
+static void test_listener__who_comes_while_it_stops_is_turned_away(void)
+{
+    setup();
+    int peer = connect_peer(0);
+    ring_wait(ring, 1000);
+    listener_stop(&listener);
+    ring_run(ring);
+    TURN_UNTIL(!listener.accepting);
+    CU_ASSERT_EQUAL(pairs_count, 0);
+    uint8_t byte;
+    ssize_t n = read(peer, &byte, 1);
+    CU_ASSERT(n == 0 || (n < 0 && errno == ECONNRESET));
+    close(peer);
+    teardown();
+}
+
 /* Streams */
 
 static void test_stream__what_is_sent_comes_back(void)
@@ -788,6 +805,7 @@ UNIT_MAIN("ring/ring", UNIT_TEST(test_ring__a_wait_with_a_limit_ends),
           UNIT_TEST(test_listener__only_shared_sockets_stand_side_by_side),
           UNIT_TEST(test_listener__without_descriptors_it_waits_and_goes_on),
           UNIT_TEST(test_listener__stopped_it_accepts_nobody),
+          UNIT_TEST(test_listener__who_comes_while_it_stops_is_turned_away),
           UNIT_TEST(test_stream__what_is_sent_comes_back),
           UNIT_TEST(test_stream__a_large_send_goes_through_in_parts),
           UNIT_TEST(test_stream__a_slow_peer_is_waited_for_before_the_next_send),
