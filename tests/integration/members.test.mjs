@@ -3,9 +3,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { freshRoom, withClients } from '../lib/client.mjs';
-import { everyWay, fewer, WAYS } from '../lib/server.mjs';
+import { everyWay, last, WAYS } from '../lib/server.mjs';
 
-everyWay(fewer(WAYS), { 'presence.max': 5 }, (at) => {
+everyWay(last(WAYS), { 'presence.max': 5 }, (at) => {
   test('the others are told who came and who went; the one who comes is not told of itself', () => withClients(at, async (connect) => {
     const [a, b] = [await connect(), await connect()];
     const room = freshRoom();
