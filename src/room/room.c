@@ -115,8 +115,10 @@ int room_join(struct room *room, struct room_seat *seat, struct slice uid, struc
     *ret_came = user->sessions++ == 0;
     publish_members(room);
     room->sessions++;
-    if (seat->sessions++ == 0)
+    if (seat->sessions++ == 0) {
+        seat->room = room;
         list_append(&room->seats, &seat->link);
+    }
     return 0;
 }
 
@@ -125,8 +127,10 @@ bool room_leave(struct room *room, struct room_seat *seat, struct slice uid)
     struct room_user *user = room_find_user(room, uid);
 
     CHECK(user && user->sessions > 0 && seat->sessions > 0 && room->sessions > 0);
-    if (--seat->sessions == 0)
+    if (--seat->sessions == 0) {
+        seat->room = NULL;
         list_remove(&seat->link);
+    }
     if (--room->sessions == 0)
         close_notices(room); /* no shard has a seat, so none reads it */
     if (--user->sessions > 0)

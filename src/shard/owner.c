@@ -112,7 +112,7 @@ static void join(struct shard *shard, struct ask *ask)
 
 static void state(struct shard *shard, struct ask *ask)
 {
-    struct room *room = ask->view->room;
+    struct room *room = ask->view->seat.room;
 
     if (ask->renames && room_rename(room, ask->uid, ask->name) == -ENOMEM) {
         ask->fault = no_memory;
@@ -125,7 +125,7 @@ static void state(struct shard *shard, struct ask *ask)
 
 static void send_message(struct shard *shard, struct ask *ask)
 {
-    struct room *room = ask->view->room;
+    struct room *room = ask->view->seat.room;
     struct room_message message;
 
     if (ask->cid.len) {
@@ -154,7 +154,7 @@ static void send_message(struct shard *shard, struct ask *ask)
 
 static void typing(struct shard *shard, struct ask *ask)
 {
-    struct room *room = ask->view->room;
+    struct room *room = ask->view->seat.room;
 
     if (buf_append(shard_text(shard), ask->body.data, ask->body.len) == 0)
         notify(shard, room, ask->user);
@@ -208,7 +208,7 @@ void owner_answer(struct shard *shard, struct ask *ask)
 
 void owner_leave(struct shard *shard, struct member *member)
 {
-    struct room *room = member->view->room;
+    struct room *room = member->view->seat.room;
     struct slice uid = conn_uid(member->conn);
     const struct room_user *user = room_find_user(room, uid);
     char name[ROOM_USER_NAME_MAX];

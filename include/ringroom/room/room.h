@@ -25,10 +25,13 @@ enum {
     ROOM_NOTICE_BYTES_MAX = 65536,
 };
 
+struct room;
+
 /* One shard's place in a room: it has members there and wants to hear when the room advances. */
 struct room_seat {
     struct list link;   /* owner: in room->seats while sessions > 0 */
     uint32_t sessions;  /* owner */
+    struct room *room;  /* owner: while sessions > 0 */
     uint16_t shard;
     /* True from the moment the owner has sent word that the room has advanced until the shard
      * begins to look. Set by the owner, cleared by the shard. */

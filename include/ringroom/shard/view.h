@@ -19,7 +19,7 @@ struct view {
     struct shard *shard;
     struct post advanced;
     struct room_seat seat;
-    struct room *room;   /* readable while a member is in; NULL before the first answer */
+    struct room *room;   /* ours to read while a member is in; the owner goes by seat.room */
     struct list members; /* struct member, joined */
     struct list dirty;   /* in the shard's list of views with news; in none otherwise */
     uint32_t refs;       /* members not yet freed, and joins under way */
