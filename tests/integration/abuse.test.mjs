@@ -5,7 +5,7 @@ import net from 'node:net';
 import { test } from 'node:test';
 import { Chat, freshRoom, withClients } from '../lib/client.mjs';
 import { clientFrame, Raw, upgradeRequest } from '../lib/raw.mjs';
-import { everyWay, last } from '../lib/server.mjs';
+import { everyWay, last, withServer } from '../lib/server.mjs';
 import { amount, seeded, sleep, until, within } from '../lib/wait.mjs';
 
 const WAYS = [{ shards: 2, tls: false }, { shards: 4, tls: true }];
@@ -165,3 +165,21 @@ everyWay(last(WAYS), settings, (at) => {
     await Promise.all([deaf.gone(), filler.gone()]);
   });
 });
+
+/* The end of one connection is asked of the kernel by a number that the next one may have by then. */
+test('an old connection that ends never takes a fresh one with it', () => withServer({ shards: 1, 'log.level': 'error' }, async (server) => {
+  const random = seeded();
+  let next = 0;
+  await Promise.all(Array.from({ length: 16 }, async () => {
+    while (next++ < amount(60_000, 10_000)) {
+      const socket = await Raw.connect(server, { tls: false });
+      try {
+        await socket.upgrade();
+        socket.write(clientFrame(3, 'x')); // closed with 1002, by the server
+        if (random.below(2)) await socket.whenEnded();
+      } finally {
+        socket.destroy();
+      }
+    }
+  }));
+}));
