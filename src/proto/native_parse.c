@@ -8,7 +8,10 @@
 
 #include <jansson.h>
 
-enum { PARSE_FLAGS = JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL | JSON_ALLOW_NUL };
+enum {
+    PARSE_FLAGS = JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL | JSON_ALLOW_NUL |
+                  JSON_DECODE_ANY /* to be told from what is no JSON */
+};
 
 static const double INTEGER_MAX = 9007199254740991.0; /* 2^53 - 1 */
 

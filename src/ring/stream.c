@@ -23,7 +23,8 @@ static struct io_uring_sqe *fixed_sqe(struct io_uring_sqe *sqe)
 /* When the last request is back, closes the socket; when that is through, tells the owner. */
 static void go_on_closing(struct stream *stream)
 {
-    if (stream->receiving || stream->sending || stream->polling || stream->close_sent)
+    if (stream->receiving || stream->sending || stream->polling || stream->shutting ||
+        stream->close_sent)
         return;
     struct io_uring_sqe *sqe = ring_sqe(stream->ring);
     io_uring_prep_close_direct(sqe, (unsigned)stream->slot);
@@ -54,12 +55,25 @@ void stream_close(struct stream *stream)
     go_on_closing(stream);
 }
 
+static void shutdown_done(struct ring_op *op, int res, uint32_t flags)
+{
+    struct stream *stream = container_of(op, struct stream, shutdown);
+
+    stream->shutting = false;
+    if (stream->closing)
+        go_on_closing(stream);
+}
+
+/* The kernel does it later, on a thread of its own, and looks the slot up only then: closing waits
+ * for it, lest it shut down the slot's next socket. */
 void stream_shutdown(struct stream *stream)
 {
     struct io_uring_sqe *sqe = ring_sqe(stream->ring);
 
+    CHECK(stream_idle(stream) && !stream->shutting);
     io_uring_prep_shutdown(sqe, stream->slot, SHUT_WR);
-    ring_bind(fixed_sqe(sqe), NULL);
+    ring_bind(fixed_sqe(sqe), &stream->shutdown);
+    stream->shutting = true;
 }
 
 /* Receiving */
@@ -239,6 +253,7 @@ int stream_open(struct stream *stream, struct ring *ring, int fd,
                               .recv.done = recv_done,
                               .send.done = send_done,
                               .poll.done = poll_done,
+                              .shutdown.done = shutdown_done,
                               .close.done = close_done,
                               .slot = slot};
     receive(stream);

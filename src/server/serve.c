@@ -217,8 +217,10 @@ static int prepare(struct server *server)
     char why[1024] = "";
 
     if (config->listen.count &&
-        tls_server_new(config->tls_cert, config->tls_key, &server->tls, why, sizeof(why)) != 0)
-        return fail(EXIT_WRONG, why);
+        tls_server_new(config->tls_cert, config->tls_key, &server->tls, why, sizeof(why)) != 0) {
+        fprintf(stderr, "ringroom: tls.cert, tls.key: %s\n", why);
+        return EXIT_WRONG;
+    }
     if (sockets_open(&server->sockets, config, why, sizeof(why)) != 0)
         return fail(EXIT_WRONG, why);
     server->mesh = mesh_new(config->shards);

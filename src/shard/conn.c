@@ -274,7 +274,9 @@ void conn_finish(struct conn *conn)
 void conn_linger(struct conn *conn)
 {
     conn->phase = CONN_LINGER;
-    if (conn->stream.ended) {
+    /* Closing with bytes unread would make the kernel reset the connection, and the peer lose our
+     * last words. Where the peer has said all, there are none. */
+    if (conn->stream.ended || conn->peer_done) {
         conn_abort(conn);
         return;
     }

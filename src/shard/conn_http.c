@@ -138,6 +138,7 @@ static void answer_page(struct conn *conn, const struct http_request *request)
         return;
     }
     if (!keep_alive) {
+        conn->peer_done = true;
         conn_finish(conn);
         return;
     }

@@ -17,6 +17,7 @@ static bool is_blocked(const struct conn *conn)
 static void close_frame_came(struct conn *conn, const struct ws_event *event)
 {
     conn->close_received = true;
+    conn->peer_done = true;
     if (conn->close_sent)
         conn_finish(conn);
     else

@@ -29,13 +29,14 @@ struct stream_handler {
 struct stream {
     struct ring *ring;
     const struct stream_handler *handler;
-    struct ring_op recv, send, poll, close;
+    struct ring_op recv, send, poll, shutdown, close;
     struct send_buffer *sending; /* from stream_send() until its last byte is taken */
     uint64_t send_turn;          /* when it was prepared */
     int32_t slot;                /* in the ring's file table; -1 once closed */
     bool receiving;              /* true exactly while the receive request is under way */
     bool paused;                 /* no new bytes are wanted */
     bool polling;                /* true exactly while waiting for room in the socket */
+    bool shutting;               /* true exactly while the shutdown is under way */
     bool slow;                   /* the last send did not go through at once, or was large */
     bool ended;                  /* on_end() has been called */
     bool closing;                /* stream_close() has been called */
@@ -61,7 +62,8 @@ void stream_send(struct stream *stream, struct send_buffer *buffer);
 /* Stops receiving, so that the peer is slowed down by TCP. Bytes already on their way still come. */
 void stream_pause(struct stream *stream);
 void stream_resume(struct stream *stream);
-/* No more will be sent; the peer sees the end. Only while idle. */
+/* No more will be sent; the peer sees the end. Once, while idle. Costs a hand-over to one of the
+ * kernel's own threads: where the peer has nothing more to say, stream_close() alone will do. */
 void stream_shutdown(struct stream *stream);
 void stream_close(struct stream *stream);
 

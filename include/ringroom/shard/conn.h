@@ -70,6 +70,8 @@ struct conn {
     uint8_t phase;       /* enum conn_phase */
     bool waiting;        /* an answer is due before the next request may be read */
     bool close_received; /* the peer's close frame has come */
+    bool peer_done;      /* nothing more is due from the peer: its close frame, or its last request, has
+                          * come whole */
     bool close_sent;     /* ours is in `out`, or gone */
     bool finishing;      /* closing: when `out` has gone, this side ends */
     bool shut;           /* close_notify is in `sealed`, or gone */
