@@ -22,10 +22,10 @@ static bool refuse(struct native_fault *fault, const char *message)
 }
 
 static const char *const op_names[] = {
-    [NATIVE_JOIN] = "join",       [NATIVE_LEAVE] = "leave",   [NATIVE_SEND] = "send",
+    [NATIVE_JOIN] = "join",       [NATIVE_LEAVE] = "leave",     [NATIVE_SEND] = "send",
     [NATIVE_HISTORY] = "history", [NATIVE_MEMBERS] = "members", [NATIVE_TYPING] = "typing",
-    [NATIVE_DELETE] = "delete",   [NATIVE_KICK] = "kick",     [NATIVE_MUTE] = "mute",
-    [NATIVE_CLOSE] = "close",     [NATIVE_AUTH] = "auth",     [NATIVE_PING] = "ping",
+    [NATIVE_DELETE] = "delete",   [NATIVE_KICK] = "kick",       [NATIVE_MUTE] = "mute",
+    [NATIVE_CLOSE] = "close",     [NATIVE_AUTH] = "auth",       [NATIVE_PING] = "ping",
 };
 
 /* Fields */
@@ -72,10 +72,10 @@ static bool parse_id(struct slice text, const json_t *json, struct native_reques
 
     if (!value)
         return true;
-    if (json_is_string(value) ? json_string_length(value) > 64 || raw.len > 6 * 64 + 2
-                              : !json_is_number(value) || !is_plain_integer(raw) ||
-                                    json_number_value(value) > INTEGER_MAX ||
-                                    json_number_value(value) < -INTEGER_MAX)
+    if (json_is_string(value)
+            ? json_string_length(value) > 64 || raw.len > 6 * 64 + 2
+            : !json_is_number(value) || !is_plain_integer(raw) ||
+                  json_number_value(value) > INTEGER_MAX || json_number_value(value) < -INTEGER_MAX)
         return refuse(fault, "id: must be an integer of at most 2^53-1 or a string of at most 64 "
                              "bytes");
     request->id = raw;
@@ -253,8 +253,8 @@ bool native_parse(struct slice text, struct native_request *request, struct nati
     json_t *json = load(text);
     request->json = json;
     if (!json) {
-        *ret_fault = (struct native_fault){
-            "bad_json", "the message is not valid JSON, or has a key twice"};
+        *ret_fault =
+            (struct native_fault){"bad_json", "the message is not valid JSON, or has a key twice"};
         return false;
     }
     if (!json_is_object(json))

@@ -308,8 +308,7 @@ int native_history(struct buf *out, struct slice re, const struct room *room,
     put_string(&w, ",\"epoch\":", room_epoch(room));
     put(&w, ",\"messages\":[");
     log_cursor_init(&cursor, span.start);
-    while (!w.error && cursor.next < span.stop &&
-           (cursor.next == span.start || out->len - start_len < NATIVE_HISTORY_BYTES_MAX)) {
+    while (!w.error && cursor.next < span.stop && out->len - start_len < NATIVE_HISTORY_BYTES_MAX) {
         const char *lead = cursor.next == span.start ? "" : ",";
         if (log_next(&room->log, &cursor, now_ms, &frame, &read) != LOG_BYTES)
             break;

@@ -27,10 +27,14 @@ struct answer {
 static const char *type_of(const char *path)
 {
     static const char *const types[][2] = {
-        {".html", "text/html; charset=utf-8"},        {".js", "text/javascript; charset=utf-8"},
-        {".css", "text/css; charset=utf-8"},          {".svg", "image/svg+xml"},
-        {".json", "application/json"},                {".png", "image/png"},
-        {".webmanifest", "application/manifest+json"}, {".ico", "image/x-icon"},
+        {".html", "text/html; charset=utf-8"},
+        {".js", "text/javascript; charset=utf-8"},
+        {".css", "text/css; charset=utf-8"},
+        {".svg", "image/svg+xml"},
+        {".json", "application/json"},
+        {".png", "image/png"},
+        {".webmanifest", "application/manifest+json"},
+        {".ico", "image/x-icon"},
     };
     const char *dot = strrchr(path, '.');
 
@@ -86,8 +90,7 @@ static int answer_status(const struct answer *a, unsigned status, const char *js
         error = http_answer_header(a->out, "Content-Type", "application/json");
     if (!error)
         error = http_answer_header(a->out, "Cache-Control", "no-store");
-    return error ? error
-                 : http_answer_end(a->out, slice_of(json), a->keep_alive, a->head_only);
+    return error ? error : http_answer_end(a->out, slice_of(json), a->keep_alive, a->head_only);
 }
 
 static int refuse(const struct answer *a, unsigned status, const char *code, const char *message,

@@ -41,8 +41,8 @@ static int set_options(int fd, bool shared, bool v6)
         (shared && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one)) != 0) ||
         (v6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one)) != 0))
         return -errno;
-    /* Accepted sockets inherit these: what is sent in one go leaves at once; and of what a slow peer
-     * has not taken, the kernel holds little, for it waits in the room's log just as well. */
+    /* Accepted sockets inherit these: what is sent in one go leaves at once; and of what a slow
+     * peer has not taken, the kernel holds little, for it waits in the room's log just as well. */
     if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)) != 0 ||
         setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent_max, sizeof(unsent_max)) != 0)
         return -errno;

@@ -1,4 +1,5 @@
-/* ring_core.h - what the objects on a ring share with it: the queue, the file table, the buffers. */
+/* ring_core.h - what the objects on a ring share with it: the queue, the file table, the buffers.
+ */
 #pragma once
 
 #include "ringroom/ring/ring.h"

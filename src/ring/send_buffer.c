@@ -47,8 +47,8 @@ struct send_buffer *send_buffer_get(struct send_pool *pool, size_t bytes)
     size_t block = i < SEND_BUFFER_CLASSES ? class_bytes[i] : sizeof(*buffer) + bytes;
     buffer = mem_alloc(block);
     if (buffer)
-        *buffer = (struct send_buffer){.class_index = i,
-                                       .cap = (uint32_t)(block - sizeof(*buffer))};
+        *buffer =
+            (struct send_buffer){.class_index = i, .cap = (uint32_t)(block - sizeof(*buffer))};
     return buffer;
 }
 

@@ -8,8 +8,9 @@
 #include <string.h>
 #include <sys/socket.h>
 
-/* After a send as large as this the next one waits until the socket has room: who is that far behind
- * may have stalled, and then holds no buffer. Small sends are not worth the extra request. */
+/* After a send as large as this the next one waits until the socket has room: who is that far
+ * behind may have stalled, and then holds no buffer. Small sends are not worth the extra request.
+ */
 enum { POLL_ABOVE_BYTES = 4096 };
 
 static struct io_uring_sqe *fixed_sqe(struct io_uring_sqe *sqe)

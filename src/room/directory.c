@@ -26,8 +26,7 @@ static bool name_matches(const struct table_link *link, const void *key)
 
 struct room *directory_find(const struct directory *directory, struct slice name)
 {
-    struct table_link *link =
-        table_find(&directory->rooms, hash_bytes(name), name_matches, &name);
+    struct table_link *link = table_find(&directory->rooms, hash_bytes(name), name_matches, &name);
 
     return link ? container_of(link, struct room, link) : NULL;
 }

@@ -1,4 +1,5 @@
-/* log.c - the append log: segments, publication, limits, expiry. log_read.c is the readers' half. */
+/* log.c - the append log: segments, publication, limits, expiry. log_read.c is the readers' half.
+ */
 #include "ringroom/room/log.h"
 #include "log_segment.h"
 #include "ringroom/base/check.h"
@@ -102,8 +103,7 @@ static const struct log_entry *place_entry(const struct log_place *place)
 
 static uint32_t place_entry_bytes(const struct log_place *place)
 {
-    return segment_entry_bytes(place->segment,
-                               (uint32_t)(place->number - place->segment->first));
+    return segment_entry_bytes(place->segment, (uint32_t)(place->number - place->segment->first));
 }
 
 /* A log that has become empty: every place is at the end, in no segment. */
@@ -197,9 +197,8 @@ static void apply_limits(struct log *log)
 {
     uint64_t end = relaxed(&log->end);
 
-    while (log->kept_at.number + 1 < end &&
-           (end - log->kept_at.number > log->limits.messages_max ||
-            log->kept_bytes > log->limits.bytes_max))
+    while (log->kept_at.number + 1 < end && (end - log->kept_at.number > log->limits.messages_max ||
+                                             log->kept_bytes > log->limits.bytes_max))
         drop_one_from_history(log);
     while (log->window_bytes > log->limits.window_bytes)
         drop_one_from_window(log);
@@ -217,8 +216,7 @@ static void update_dead_ms(struct log *log)
 
     /* Release: who reads the later moment also sees the `held` that was raised before it. */
     atomic_store_explicit(&log->dead_ms,
-                          log_is_empty(log) ? UINT64_MAX
-                                            : saturating_add(from, log->limits.ttl_ms),
+                          log_is_empty(log) ? UINT64_MAX : saturating_add(from, log->limits.ttl_ms),
                           memory_order_release);
 }
 
@@ -250,9 +248,9 @@ static void expire_entries(struct log *log, uint64_t now_ms)
 
     const struct log_place *place = &log->unwiped_at;
     if (place->segment && place->number > place->segment->first)
-        segment_wipe_prefix(place->segment,
-                            segment_entry_start(place->segment,
-                                                (uint32_t)(place->number - place->segment->first)));
+        segment_wipe_prefix(
+            place->segment,
+            segment_entry_start(place->segment, (uint32_t)(place->number - place->segment->first)));
 }
 
 void log_expire(struct log *log, uint64_t now_ms)
@@ -322,8 +320,8 @@ int log_prepare(struct log *log, size_t bytes, uint64_t now_ms, struct log_slot 
         }
         if (!log->spare) {
             size_t size = segment_size_for(log, bytes);
-            if (log->env->bytes_max && relaxed(log->env->bytes_used) + sizeof(*segment) + size >
-                                           log->env->bytes_max)
+            if (log->env->bytes_max &&
+                relaxed(log->env->bytes_used) + sizeof(*segment) + size > log->env->bytes_max)
                 return -ENOSPC;
             log->spare = segment_new(log->env, size);
             if (!log->spare)
@@ -331,9 +329,8 @@ int log_prepare(struct log *log, size_t bytes, uint64_t now_ms, struct log_slot 
         }
         segment = log->spare;
     }
-    *ret_slot = (struct log_slot){.number = relaxed(&log->end),
-                                  .bytes = segment->data + segment->used,
-                                  .cap = bytes};
+    *ret_slot = (struct log_slot){
+        .number = relaxed(&log->end), .bytes = segment->data + segment->used, .cap = bytes};
     return 0;
 }
 
@@ -351,11 +348,6 @@ static void link_spare(struct log *log)
         atomic_store_explicit(&log->head, segment, memory_order_release);
     }
     log->tail = segment;
-    /* A place that stood at the end, behind the old tail's last entry, now has a segment. */
-    struct log_place *places[] = {&log->kept_at, &log->held_at, &log->unwiped_at};
-    for (size_t i = 0; i < array_len(places); i++)
-        if (places[i]->number == segment->first)
-            places[i]->segment = segment;
 }
 
 void log_commit(struct log *log, const struct log_slot *slot, size_t bytes, uint64_t now_ms)

@@ -145,8 +145,8 @@ enum log_result log_next(const struct log *log, struct log_cursor *cursor, uint6
 {
     struct log_segment *segment;
     uint32_t count;
+    DCHECK(!cursor->offset);
     enum log_result result = seek(log, cursor, now_ms, &segment, &count, ret);
-
     if (result != LOG_BYTES)
         return result;
     uint32_t index = (uint32_t)(cursor->next - segment->first);

@@ -1,4 +1,5 @@
-/* log_segment.h - one link of an append log's chain, shared by its two halves (log.c, log_read.c). */
+/* log_segment.h - one link of an append log's chain, shared by its two halves (log.c, log_read.c).
+ */
 #pragma once
 
 #include "ringroom/room/log.h"
@@ -14,15 +15,15 @@ struct log_segment {
     struct epoch_item wiping;  /* on its way to losing its dead prefix */
     _Atomic(struct log_segment *) next;
     struct log_env *env;
-    uint64_t first;    /* its first entry's number; never changes once linked */
-    uint32_t size;     /* bytes of data[] */
-    uint32_t used;     /* owner: bytes written at the front */
-    uint32_t count;    /* owner: entries written at the back; readers go by the log's `end` */
-    uint32_t wiped;    /* owner: data[0, wiped) holds zeros */
-    uint32_t wipe_to;  /* owner: the wipe under way ends here */
+    uint64_t first;     /* its first entry's number; never changes once linked */
+    uint32_t size;      /* bytes of data[] */
+    uint32_t used;      /* owner: bytes written at the front */
+    uint32_t count;     /* owner: entries written at the back; readers go by the log's `end` */
+    uint32_t wiped;     /* owner: data[0, wiped) holds zeros */
+    uint32_t wipe_to;   /* owner: the wipe under way ends here */
     uint32_t wipe_goal; /* owner: everything below is dead */
-    bool wipe_pending; /* owner: true exactly while `wiping` is in the bin */
-    bool unlinked;     /* owner: from when `retired` is in the bin */
+    bool wipe_pending;  /* owner: true exactly while `wiping` is in the bin */
+    bool unlinked;      /* owner: from when `retired` is in the bin */
     /* Wire bytes from the front; entries from the back, the first one last. */
     alignas(16) uint8_t data[];
 };

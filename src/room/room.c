@@ -255,8 +255,8 @@ static int mark_new(struct room *room, struct slice uid, struct slice cid,
 int room_prepare(struct room *room, struct slice uid, struct slice cid, size_t bytes,
                  uint64_t now_ms, uint64_t wall_ms, struct room_message *ret_message)
 {
-    struct room_message message = {
-        .ts_ms = wall_ms > room->last_ts_ms ? wall_ms : room->last_ts_ms};
+    struct room_message message = {.ts_ms =
+                                       wall_ms > room->last_ts_ms ? wall_ms : room->last_ts_ms};
     int error = log_prepare(&room->log, bytes, now_ms, &message.slot);
 
     if (!error && cid.len)
@@ -278,7 +278,8 @@ void room_commit(struct room *room, struct room_message *message, size_t bytes, 
     room->last_ts_ms = message->ts_ms;
     if (message->mark) {
         struct room_cid *mark = message->mark;
-        struct table_link *old = table_find(&room->cids, mark->link.hash, cid_matches, &mark->check);
+        struct table_link *old =
+            table_find(&room->cids, mark->link.hash, cid_matches, &mark->check);
         if (old)
             forget_cid(room, container_of(old, struct room_cid, link));
         mark->seq = message->slot.number;

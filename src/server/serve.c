@@ -148,8 +148,8 @@ static int start_workers(struct server *server)
 
     for (; started < shards && !error; started++) {
         plan_worker(server, started);
-        error = pthread_create(&server->workers[started].thread, NULL, work,
-                               &server->workers[started]);
+        error =
+            pthread_create(&server->workers[started].thread, NULL, work, &server->workers[started]);
         if (error) {
             snprintf(server->why, sizeof(server->why), "can't start a thread: %s", strerror(error));
             break;

@@ -6,10 +6,10 @@
 
 /* A shard's share of the listening sockets. */
 struct sockets {
-    struct shard_listener *list; /* [shard][listener] */
+    struct shard_listener *list;       /* [shard][listener] */
     struct config_listener *addresses; /* as bound: port 0 is replaced */
-    size_t count;                /* listeners of one shard */
-    size_t tls_count;            /* the first of them */
+    size_t count;                      /* listeners of one shard */
+    size_t tls_count;                  /* the first of them */
     uint32_t shards;
 };
 

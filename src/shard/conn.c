@@ -23,7 +23,8 @@ static void check_alive(struct conn *conn, uint64_t now_ms)
     uint64_t ping_ms = (uint64_t)settings->ping_interval_s * 1000;
 
     if (silent_ms >= (uint64_t)settings->idle_timeout_s * 1000) {
-        /* Its pongs may wait behind requests that are not read, since it does not read the replies. */
+        /* Its pongs may wait behind requests that are not read, since it does not read the replies.
+         */
         if (conn->out.len > CONN_OUT_HIGH)
             conn_close(conn, WS_CODE_SLOW, "replies are not read");
         else
@@ -147,8 +148,8 @@ static void give_ids(struct conn *conn)
 
 static bool is_base64url(char c)
 {
-    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
-           c == '-' || c == '_';
+    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '_';
 }
 
 void conn_take_sid(struct conn *conn, struct slice sid)
@@ -251,8 +252,8 @@ void conn_close(struct conn *conn, uint16_t code, const char *reason)
     }
     conn->close_sent = true;
     /* After a breach of protocol nothing the peer says can be understood. */
-    bool broken = code == WS_CODE_PROTOCOL || code == WS_CODE_BAD_DATA ||
-                  code == WS_CODE_TOO_BIG || code == WS_CODE_INTERNAL;
+    bool broken = code == WS_CODE_PROTOCOL || code == WS_CODE_BAD_DATA || code == WS_CODE_TOO_BIG ||
+                  code == WS_CODE_INTERNAL;
     if (broken || conn->close_received)
         conn_finish(conn);
     else

@@ -278,8 +278,8 @@ static void leave(struct conn *conn, const struct native_request *request)
         reply(conn, native_left(shard_text(conn->shard), request->id, request->room));
 }
 
-/* The generic cell rate algorithm: *bucket_us is when the bucket would be full again. True where one
- * more may pass; else *ret_retry_ms. */
+/* The generic cell rate algorithm: *bucket_us is when the bucket would be full again. True where
+ * one more may pass; else *ret_retry_ms. */
 static bool within_rate(const struct conn *conn, uint64_t *bucket_us, uint64_t *ret_retry_ms)
 {
     const struct settings *settings = conn->shard->settings;
@@ -338,8 +338,8 @@ static void send_message(struct conn *conn, const struct native_request *request
     }
     /* The encoded body lies in the shard's scratch, which a refusal would overwrite: not before it
      * has been copied. */
-    struct ask *ask = ask_new(POST_SEND, conn,
-                              request->id.len + CONN_UID_BYTES + request->cid.len + text->len);
+    struct ask *ask =
+        ask_new(POST_SEND, conn, request->id.len + CONN_UID_BYTES + request->cid.len + text->len);
     if (!ask) {
         reply_fault(conn, request->id, &no_memory, 0);
         return;
@@ -360,8 +360,8 @@ static void typing(struct conn *conn, const struct native_request *request)
     if (!member)
         return;
     struct ask *ask = NULL;
-    if (native_typing(text, request->room, conn_uid(conn), shown_name(conn, member),
-                      request->on) == 0)
+    if (native_typing(text, request->room, conn_uid(conn), shown_name(conn, member), request->on) ==
+        0)
         ask = ask_new(POST_TYPING, conn, request->id.len + text->len);
     if (!ask) {
         reply_fault(conn, request->id, &no_memory, 0);
@@ -461,8 +461,8 @@ static void deliver_answer(struct conn *conn, struct ask *ask)
         break;
     case POST_SEND:
         if (ask->id.len)
-            reply(conn, native_ack(text, ask->id, view_name(ask->view), ask->seq, ask->ts_ms,
-                                   ask->dup));
+            reply(conn,
+                  native_ack(text, ask->id, view_name(ask->view), ask->seq, ask->ts_ms, ask->dup));
         break;
     case POST_TYPING:
         reply_done(conn, ask->id);

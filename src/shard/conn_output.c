@@ -56,8 +56,8 @@ static bool gather_cut(struct conn *conn, struct gather *g)
     struct member *member = conn->cut;
     struct log_read read;
 
-    if (log_read(&member->view->room->log, &member->messages, conn->shard->now_ms, g->data,
-                 g->cap, true, &read) != LOG_BYTES)
+    if (log_read(&member->view->room->log, &member->messages, conn->shard->now_ms, g->data, g->cap,
+                 true, &read) != LOG_BYTES)
         return false;
     g->len = read.bytes;
     if (member->messages.offset == 0)

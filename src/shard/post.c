@@ -103,8 +103,7 @@ static void stop(struct shard *shard)
 
 static void cut(struct shard *shard)
 {
-    list_each(link, &shard->conns)
-        conn_abort(container_of(link, struct conn, link));
+    list_each(link, &shard->conns) conn_abort(container_of(link, struct conn, link));
 }
 
 static void act(struct shard *shard, struct post *post)

@@ -25,8 +25,8 @@ static void retry_accepting(struct timer *timer, uint64_t now_ms)
         listener_resume(&shard->accepting[i].listener);
 }
 
-/* A message lives for at least a second, and passes through scratch memory only while it lives: with
- * two wipes a second nothing of it is left a second after its end. */
+/* A message lives for at least a second, and passes through scratch memory only while it lives:
+ * with two wipes a second nothing of it is left a second after its end. */
 static void scrub(struct timer *timer, uint64_t now_ms)
 {
     struct shard *shard = container_of(timer, struct shard, scrub);
@@ -40,8 +40,8 @@ static void scrub(struct timer *timer, uint64_t now_ms)
 static void start_listening(struct shard *shard)
 {
     for (size_t i = 0; i < shard->accepting_count; i++)
-        listener_start(&shard->accepting[i].listener, shard->ring,
-                       shard->accepting[i].listener.fd, accepted);
+        listener_start(&shard->accepting[i].listener, shard->ring, shard->accepting[i].listener.fd,
+                       accepted);
 }
 
 static void tick(struct shard *shard)
@@ -68,8 +68,8 @@ static void init_limits(struct shard *shard)
                                               .fragments_max = SHARD_FRAGMENTS_MAX};
     shard->echo_limits = (struct ws_limits){.message_bytes_max = SHARD_ECHO_BYTES_MAX,
                                             .fragments_max = SHARD_FRAGMENTS_MAX};
-    shard->http_limits =
-        (struct http_limits){.target_bytes_max = 4096, .head_bytes_max = 16384, .body_bytes_max = 65536};
+    shard->http_limits = (struct http_limits){
+        .target_bytes_max = 4096, .head_bytes_max = 16384, .body_bytes_max = 65536};
 }
 
 static void adopt_plan(struct shard *shard, const struct shard_plan *plan)

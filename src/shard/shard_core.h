@@ -13,8 +13,9 @@ enum {
     SHARD_RECV_BUFFERS = 512,
     SHARD_RECV_BUFFER_BYTES = 4096,
     SHARD_ACCEPT_RETRY_MS = 100, /* after descriptors or memory ran out */
-    SHARD_SCRUB_MS = 500,  /* messages that passed through scratch memory are wiped from it by then */
-    SHARD_GARBAGE_MS = 10,       /* how long a shard sleeps while others may be inside its garbage */
+    SHARD_SCRUB_MS =
+        500, /* messages that passed through scratch memory are wiped from it by then */
+    SHARD_GARBAGE_MS = 10, /* how long a shard sleeps while others may be inside its garbage */
     SHARD_ECHO_BYTES_MAX = 16 << 20,
     SHARD_FRAGMENTS_MAX = 65536,
 };
@@ -50,7 +51,7 @@ struct shard {
     struct list conns; /* struct conn.link, until closed and free of letters */
     struct list dead;  /* to be freed at the turn's end */
     uint32_t conns_count;
-    uint32_t asks_count; /* under way to other shards */
+    uint32_t asks_count;   /* under way to other shards */
     struct list ready;     /* struct conn.ready */
     struct list unblocked; /* struct conn.unblocked */
 
@@ -63,10 +64,10 @@ struct shard {
     bool exiting;
 
     /* Scratch, used within one call, wiped some time after. */
-    struct timer scrub; /* set while it may hold a message ... */
-    bool scratched;     /* ... or this turn has used it */
-    struct buf text;                              /* JSON being written */
-    uint8_t plain[TLS_RECORD_PLAIN_MAX];          /* gathered for one record */
+    struct timer scrub;                  /* set while it may hold a message ... */
+    bool scratched;                      /* ... or this turn has used it */
+    struct buf text;                     /* JSON being written */
+    uint8_t plain[TLS_RECORD_PLAIN_MAX]; /* gathered for one record */
     uint8_t handshake[TLS_HANDSHAKE_OUT_MAX];
 };
 

@@ -11,8 +11,7 @@
 /* Prints where and what to standard error and aborts. Any thread. */
 _Noreturn void check_failed(const char *file, int line, const char *what);
 
-#define CHECK(condition)                                                                           \
-    ((condition) ? (void)0 : check_failed(__FILE__, __LINE__, #condition))
+#define CHECK(condition) ((condition) ? (void)0 : check_failed(__FILE__, __LINE__, #condition))
 
 #ifdef RINGROOM_DCHECK
 #define DCHECK(condition) CHECK(condition)

@@ -4,7 +4,7 @@
 #include "ringroom/base/slice.h"
 
 #define ENCODE_BASE64_BYTES(n) (((n) + 2) / 3 * 4)
-#define ENCODE_U64_MAX 20
+#define ENCODE_U64_MAX         20
 
 /* Standard alphabet with padding; writes ENCODE_BASE64_BYTES(len) bytes, returns that. No NUL. */
 size_t encode_base64(char *dst, const void *src, size_t len);

@@ -32,6 +32,5 @@ void mem_wipe(void *block, size_t bytes);
  * succeed and fail the one after, once. A negative `n` switches it off. */
 void mem_fail_after(long n);
 
-#define container_of(pointer, type, member)                                                        \
-    ((type *)((uintptr_t)(pointer)-offsetof(type, member)))
-#define array_len(array) (sizeof(array) / sizeof((array)[0]))
+#define container_of(pointer, type, member) ((type *)((uintptr_t)(pointer)-offsetof(type, member)))
+#define array_len(array)                    (sizeof(array) / sizeof((array)[0]))

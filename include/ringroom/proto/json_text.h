@@ -12,6 +12,6 @@ int json_put_u64(struct buf *out, uint64_t value);
  * escapes. */
 struct slice json_raw_member(struct slice text, const char *key);
 
-/* A copy of `text` in which every number fits a double, valid exactly where `text` is; numbers above
- * 2^53 stay above. For parsers that refuse larger ones. 0, -ENOBUFS, -ENOMEM. */
+/* A copy of `text` in which every number fits a double, valid exactly where `text` is; whole
+ * numbers above 2^53 stay above. For parsers that refuse larger ones. 0, -ENOBUFS, -ENOMEM. */
 int json_tame_numbers(struct buf *out, struct slice text);

@@ -9,11 +9,11 @@
 #include "ringroom/room/room.h"
 
 enum {
-    NATIVE_ID_MAX = 6 * 64 + 2,           /* raw JSON text of an id: a string of 64 bytes, each escaped */
-    NATIVE_HISTORY_LIMIT = 50,           /* messages of one history reply, unless asked otherwise */
+    NATIVE_ID_MAX = 6 * 64 + 2, /* raw JSON text of an id: a string of 64 bytes, each escaped */
+    NATIVE_HISTORY_LIMIT = 50,  /* messages of one history reply, unless asked otherwise */
     NATIVE_HISTORY_LIMIT_MAX = 1000,
     NATIVE_HISTORY_BYTES_MAX = 256 << 10, /* of one history reply; `more` tells of the rest */
-    NATIVE_MEMBERS_MAX = 1000,           /* listed in one members reply; `count` is always whole */
+    NATIVE_MEMBERS_MAX = 1000,            /* listed in one members reply; `count` is always whole */
 };
 
 enum native_op {
@@ -49,13 +49,13 @@ struct native_request {
     struct slice id; /* raw JSON, as it came; empty: no reply is wanted */
     struct slice room;
     struct slice name;
-    struct room_wish wish;         /* join */
-    struct slice text_raw;         /* send: raw JSON values, empty where absent */
+    struct room_wish wish; /* join */
+    struct slice text_raw; /* send: raw JSON values, empty where absent */
     struct slice data_raw;
     struct slice cid;
-    struct native_range range;     /* history */
-    bool on;                       /* typing */
-    void *json;                    /* the parsed tree */
+    struct native_range range; /* history */
+    bool on;                   /* typing */
+    void *json;                /* the parsed tree */
 };
 
 /* Makes the JSON parser wipe what it frees. Once, before the first parse. */
@@ -99,8 +99,8 @@ int native_history(struct buf *out, struct slice re, const struct room *room,
                    const struct native_range *range, uint64_t now_ms);
 int native_members(struct buf *out, struct slice re, const struct room *room);
 
-/* A message is encoded in two steps: its body on the sender's shard, before its number is known; the
- * frame around it by the room's owner, straight into the log. */
+/* A message is encoded in two steps: its body on the sender's shard, before its number is known;
+ * the frame around it by the room's owner, straight into the log. */
 
 struct native_body {
     struct slice room, from, uid;

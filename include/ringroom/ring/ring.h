@@ -26,8 +26,8 @@ struct ring_op {
 };
 
 struct ring_config {
-    uint32_t files_max;        /* connected sockets at a time */
-    uint32_t recv_buffers;     /* a power of two; shared by all streams */
+    uint32_t files_max;    /* connected sockets at a time */
+    uint32_t recv_buffers; /* a power of two; shared by all streams */
     uint32_t recv_buffer_bytes;
 };
 

@@ -59,7 +59,8 @@ bool stream_wait_writable(struct stream *stream);
 /* Sends all of the buffer and gives it back to the pool; then on_writable(). */
 void stream_send(struct stream *stream, struct send_buffer *buffer);
 
-/* Stops receiving, so that the peer is slowed down by TCP. Bytes already on their way still come. */
+/* Stops receiving, so that the peer is slowed down by TCP. Bytes already on their way still come.
+ */
 void stream_pause(struct stream *stream);
 void stream_resume(struct stream *stream);
 /* No more will be sent; the peer sees the end. Once, while idle. Costs a hand-over to one of the

@@ -14,7 +14,7 @@
  *
  * Threads   the owner shard: everything. Any shard, while it passes quiescent
  *           points (epoch.h) and the log cannot go (its room has a member there):
- *           log_read(), log_first(), log_end(); its cursors are its own.
+ *           log_read(), log_next(), log_end(); its cursors are its own.
  * Order     one release store of `end` publishes an entry; a reader's acquire
  *           load of `end` pairs with it.
  * Ownership unlinked segments pass to the epoch bin, which wipes and frees them
@@ -28,8 +28,8 @@
 #include "ringroom/sync/epoch.h"
 
 enum {
-    LOG_SEGMENT_FIRST_BYTES = 256,   /* data of a log's first segment; each next one doubles ... */
-    LOG_SEGMENT_MAX_BYTES = 65536,   /* ... up to this, or to what one entry needs */
+    LOG_SEGMENT_FIRST_BYTES = 256, /* data of a log's first segment; each next one doubles ... */
+    LOG_SEGMENT_MAX_BYTES = 65536, /* ... up to this, or to what one entry needs */
     LOG_ENTRY_MAX_BYTES = 32 << 20,
 };
 
@@ -37,7 +37,8 @@ enum {
 struct log_env {
     struct epoch_bin *bin;
     _Atomic uint64_t *bytes_used; /* by all logs of the process */
-    uint64_t bytes_max;           /* 0 = no limit */
+    uint64_t bytes_max; /* 0 = no limit. Shards look, then add: all at once they may pass it
+                         * by one segment each */
 };
 
 struct log_limits {
@@ -68,14 +69,15 @@ struct log {
 
     /* The owner's. */
     struct log_segment *tail;
-    struct log_segment *spare;     /* allocated by log_prepare(), not linked yet */
+    struct log_segment *spare; /* allocated by log_prepare(), not linked yet */
     struct log_env *env;
-    struct log_place kept_at;      /* number == kept */
-    struct log_place held_at;      /* number == held */
-    struct log_place unwiped_at;   /* the oldest entry whose bytes still stand in memory */
-    uint64_t kept_bytes;           /* in [kept, end) */
-    uint64_t window_bytes;         /* in [held, kept) */
-    uint64_t newest_ms, first_ms;  /* times of the newest entry, and of the first since it was empty */
+    struct log_place kept_at;    /* number == kept */
+    struct log_place held_at;    /* number == held */
+    struct log_place unwiped_at; /* the oldest entry whose bytes still stand in memory */
+    uint64_t kept_bytes;         /* in [kept, end) */
+    uint64_t window_bytes;       /* in [held, kept) */
+    uint64_t newest_ms,
+        first_ms; /* times of the newest entry, and of the first since it was empty */
     struct log_limits limits;
 };
 
@@ -95,7 +97,8 @@ struct log_slot {
  * reached), -EMSGSIZE. Nothing changes for readers until log_commit(); a slot that is not
  * committed is simply forgotten. Expires first what has expired by now_ms. */
 int log_prepare(struct log *log, size_t bytes, uint64_t now_ms, struct log_slot *ret_slot);
-/* Owner. Publishes the slot's first `bytes` bytes (at least 1), then applies the limits. */
+/* Owner. Publishes the slot's first `bytes` bytes (at least 1), then applies the limits. now_ms as
+ * given to log_prepare(). */
 void log_commit(struct log *log, const struct log_slot *slot, size_t bytes, uint64_t now_ms);
 /* Owner. Drops and wipes what has expired. */
 void log_expire(struct log *log, uint64_t now_ms);
@@ -115,7 +118,8 @@ static inline uint64_t log_end(const struct log *log)
 }
 /* The oldest number of the history at now_ms; log_end() where there is none. Owner. */
 uint64_t log_first(const struct log *log, uint64_t now_ms);
-/* Owner. The oldest number that a cursor may read at now_ms, history or not; log_end() where none. */
+/* Owner. The oldest number that a cursor may read at now_ms, history or not; log_end() where none.
+ */
 uint64_t log_oldest(const struct log *log, uint64_t now_ms);
 /* Owner. The history's size at the last append or expiry. */
 static inline uint64_t log_kept_bytes(const struct log *log)
@@ -128,7 +132,7 @@ struct log_cursor {
     uint64_t next;               /* the number to be read next */
     struct log_segment *segment; /* where it was last */
     uint64_t segment_first;      /* that segment's first number */
-    uint32_t offset;             /* bytes of entry `next` already read: it was longer than the room */
+    uint32_t offset; /* bytes of entry `next` already read: it was longer than the room */
 };
 
 static inline void log_cursor_init(struct log_cursor *cursor, uint64_t next)
@@ -156,6 +160,7 @@ enum log_result log_read(const struct log *log, struct log_cursor *cursor, uint6
                          uint8_t *dst, size_t cap, bool cut, struct log_read *ret);
 
 /* Any shard. The bytes of the entry at the cursor, in place, valid until this shard's next
- * quiescent point, and moves on. LOG_BYTES, LOG_NOTHING or LOG_GAP (ret_bytes is not written). */
+ * quiescent point, and moves on. Not for a cursor that has cut an entry. LOG_BYTES, LOG_NOTHING or
+ * LOG_GAP (ret_bytes is not written). */
 enum log_result log_next(const struct log *log, struct log_cursor *cursor, uint64_t now_ms,
                          struct slice *ret_bytes, struct log_read *ret);

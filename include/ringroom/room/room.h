@@ -29,9 +29,9 @@ struct room;
 
 /* One shard's place in a room: it has members there and wants to hear when the room advances. */
 struct room_seat {
-    struct list link;   /* owner: in room->seats while sessions > 0 */
-    uint32_t sessions;  /* owner */
-    struct room *room;  /* owner: while sessions > 0 */
+    struct list link;  /* owner: in room->seats while sessions > 0 */
+    uint32_t sessions; /* owner */
+    struct room *room; /* owner: while sessions > 0 */
     uint16_t shard;
     /* True from the moment the owner has sent word that the room has advanced until the shard
      * begins to look. Set by the owner, cleared by the shard. */
@@ -56,14 +56,14 @@ struct room {
     struct timer sweep;  /* set while something in here will expire, or a count is due */
     struct list seats;
     struct table users;
-    struct table cids;               /* struct room_cid; remembered as long as its message is kept */
+    struct table cids; /* struct room_cid; remembered as long as its message is kept */
     struct room_cid *cids_first, **cids_end; /* oldest first */
-    uint32_t sessions;               /* connections in the room */
-    _Atomic uint32_t members_seen;   /* room_members(), for other shards; may lag a little */
+    uint32_t sessions;                       /* connections in the room */
+    _Atomic uint32_t members_seen; /* room_members(), for other shards; may lag a little */
     struct retention retention;
-    uint64_t last_ts_ms;             /* Unix time of the newest message: never goes back */
-    uint64_t counted_ms;             /* when the last count-only presence notice was sent */
-    bool count_due;                  /* presence changed since */
+    uint64_t last_ts_ms; /* Unix time of the newest message: never goes back */
+    uint64_t counted_ms; /* when the last count-only presence notice was sent */
+    bool count_due;      /* presence changed since */
     char epoch[ROOM_EPOCH_BYTES];
     uint8_t name_len;
     char name[];
@@ -107,9 +107,9 @@ struct room_user *room_find_user(const struct room *room, struct slice uid);
 
 /* From where a session reads. */
 struct room_position {
-    uint64_t cursor;  /* where its cursor starts */
-    uint64_t first;   /* the oldest number it will get; seq + 1 where none */
-    uint64_t seq;     /* the newest number */
+    uint64_t cursor; /* where its cursor starts */
+    uint64_t first;  /* the oldest number it will get; seq + 1 where none */
+    uint64_t seq;    /* the newest number */
     bool recovered;
 };
 
@@ -156,9 +156,9 @@ int room_prepare(struct room *room, struct slice uid, struct slice cid, size_t b
 void room_commit(struct room *room, struct room_message *message, size_t bytes, uint64_t now_ms);
 void room_cancel(struct room *room, struct room_message *message);
 
-/* A passing event for the members of the moment: an entry of the notices' log that starts with the 8
- * bytes of `except`, the user it is not for (0: for all), then wire bytes. False where it had to be
- * dropped. */
+/* A passing event for the members of the moment: an entry of the notices' log that starts with the
+ * 8 bytes of `except`, the user it is not for (0: for all), then wire bytes. False where it had to
+ * be dropped. */
 enum { ROOM_NOTICE_HEAD = 8 };
 bool room_notify(struct room *room, uint64_t except, struct slice wire, uint64_t now_ms);
 

@@ -31,12 +31,12 @@ enum {
 };
 
 enum conn_phase {
-    CONN_HTTP,     /* TLS handshake and HTTP requests */
-    CONN_NATIVE,   /* WebSocket, the native dialect */
-    CONN_ECHO,     /* WebSocket, the conformance echo */
-    CONN_CLOSING,  /* says its last words; input is dropped, but for the peer's close frame */
-    CONN_LINGER,   /* has ended its direction; waits for the peer's end */
-    CONN_DEAD      /* stream_close() has been called */
+    CONN_HTTP,    /* TLS handshake and HTTP requests */
+    CONN_NATIVE,  /* WebSocket, the native dialect */
+    CONN_ECHO,    /* WebSocket, the conformance echo */
+    CONN_CLOSING, /* says its last words; input is dropped, but for the peer's close frame */
+    CONN_LINGER,  /* has ended its direction; waits for the peer's end */
+    CONN_DEAD     /* stream_close() has been called */
 };
 
 struct conn {
@@ -70,12 +70,12 @@ struct conn {
     uint8_t phase;       /* enum conn_phase */
     bool waiting;        /* an answer is due before the next request may be read */
     bool close_received; /* the peer's close frame has come */
-    bool peer_done;      /* nothing more is due from the peer: its close frame, or its last request, has
-                          * come whole */
-    bool close_sent;     /* ours is in `out`, or gone */
-    bool finishing;      /* closing: when `out` has gone, this side ends */
-    bool shut;           /* close_notify is in `sealed`, or gone */
-    bool stopping;       /* the server is going away */
+    bool peer_done;  /* nothing more is due from the peer: its close frame, or its last request, has
+                      * come whole */
+    bool close_sent; /* ours is in `out`, or gone */
+    bool finishing;  /* closing: when `out` has gone, this side ends */
+    bool shut;       /* close_notify is in `sealed`, or gone */
+    bool stopping;   /* the server is going away */
     char sid[CONN_SID_BYTES];
     char uid[CONN_UID_BYTES];
 };

@@ -12,21 +12,21 @@ struct settings {
     struct retention_rules retention;
     uint64_t delivery_window; /* bytes kept for cursors beyond a room's limits */
 
-    uint32_t max_message;           /* bytes of one client message */
-    uint32_t messages_per_second;   /* sends of one connection; 0 = no limit */
-    uint32_t burst;                 /* sends at once */
-    uint32_t connections_max;       /* of one shard */
-    uint32_t rooms_per_connection;  /* 0 = no limit */
-    uint32_t members_per_room;      /* 0 = no limit */
-    uint64_t memory_max;            /* bytes of all logs of the process; 0 = no limit */
-    uint32_t handshake_timeout_s;   /* TLS and the HTTP request head */
-    uint32_t idle_timeout_s;        /* without a received frame */
+    uint32_t max_message;          /* bytes of one client message */
+    uint32_t messages_per_second;  /* sends of one connection; 0 = no limit */
+    uint32_t burst;                /* sends at once */
+    uint32_t connections_max;      /* of one shard */
+    uint32_t rooms_per_connection; /* 0 = no limit */
+    uint32_t members_per_room;     /* 0 = no limit */
+    uint64_t memory_max;           /* bytes of all logs of the process; 0 = no limit */
+    uint32_t handshake_timeout_s;  /* TLS and the HTTP request head */
+    uint32_t idle_timeout_s;       /* without a received frame */
     uint32_t ping_interval_s;
-    uint32_t presence_max;          /* above this many members only counts are sent */
+    uint32_t presence_max; /* above this many members only counts are sent */
 
     char **origins; /* allowed Origin values, '*' as wildcard; none: same host only */
     size_t origins_count;
 
-    bool conformance;  /* serve /echo; loopback listeners only */
-    uint32_t drain_s;  /* how long a stopping server waits for its clients to go */
+    bool conformance; /* serve /echo; loopback listeners only */
+    uint32_t drain_s; /* how long a stopping server waits for its clients to go */
 };

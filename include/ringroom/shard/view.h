@@ -41,7 +41,7 @@ struct member {
     char *name;          /* NULL: the connection's own */
     struct log_cursor messages;
     uint64_t notices; /* the next one to read; their log is short, so a hint would not pay */
-    uint8_t state; /* enum member_state */
+    uint8_t state;    /* enum member_state */
 };
 
 /* Finds or creates; NULL where memory has run out. Takes a reference. */

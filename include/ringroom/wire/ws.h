@@ -17,35 +17,41 @@
 #include "ringroom/wire/http.h"
 
 enum {
-    WS_HEADER_MAX = 10,      /* of a server's frame: never masked */
-    WS_CONTROL_MAX = 125,    /* payload of a control frame */
+    WS_HEADER_MAX = 10,   /* of a server's frame: never masked */
+    WS_CONTROL_MAX = 125, /* payload of a control frame */
     WS_ACCEPT_BYTES = 28,
 };
 
-enum ws_opcode { WS_CONTINUATION = 0, WS_TEXT = 1, WS_BINARY = 2, WS_CLOSE = 8, WS_PING = 9,
-                 WS_PONG = 10 };
+enum ws_opcode {
+    WS_CONTINUATION = 0,
+    WS_TEXT = 1,
+    WS_BINARY = 2,
+    WS_CLOSE = 8,
+    WS_PING = 9,
+    WS_PONG = 10
+};
 
 enum ws_code { /* RFC 6455 section 7.4, and ours from 4000 on */
-    WS_CODE_NORMAL = 1000,
-    WS_CODE_GOING_AWAY = 1001,
-    WS_CODE_PROTOCOL = 1002,
-    WS_CODE_UNSUPPORTED = 1003,
-    WS_CODE_NONE = 1005, /* never on the wire: a close frame without a code */
-    WS_CODE_BAD_DATA = 1007,
-    WS_CODE_TOO_BIG = 1009,
-    WS_CODE_INTERNAL = 1011,
-    WS_CODE_RESTARTING = 1012,
-    WS_CODE_UNAUTHORIZED = 4001,
-    WS_CODE_FORBIDDEN = 4003,
-    WS_CODE_SLOW = 4008,
-    WS_CODE_RATE = 4009,
-    WS_CODE_KICKED = 4010,
-    WS_CODE_NO_PONG = 4011,
+               WS_CODE_NORMAL = 1000,
+               WS_CODE_GOING_AWAY = 1001,
+               WS_CODE_PROTOCOL = 1002,
+               WS_CODE_UNSUPPORTED = 1003,
+               WS_CODE_NONE = 1005, /* never on the wire: a close frame without a code */
+               WS_CODE_BAD_DATA = 1007,
+               WS_CODE_TOO_BIG = 1009,
+               WS_CODE_INTERNAL = 1011,
+               WS_CODE_RESTARTING = 1012,
+               WS_CODE_UNAUTHORIZED = 4001,
+               WS_CODE_FORBIDDEN = 4003,
+               WS_CODE_SLOW = 4008,
+               WS_CODE_RATE = 4009,
+               WS_CODE_KICKED = 4010,
+               WS_CODE_NO_PONG = 4011,
 };
 
 /* Idle wslay contexts of one shard. */
 struct ws_pool;
-struct ws_pool *ws_pool_new(void);      /* NULL where memory has run out */
+struct ws_pool *ws_pool_new(void);       /* NULL where memory has run out */
 void ws_pool_free(struct ws_pool *pool); /* after all its parsers; takes NULL */
 
 struct ws_limits {
@@ -68,17 +74,17 @@ struct ws {
 };
 
 enum ws_result {
-    WS_MORE,    /* everything was taken, no event */
-    WS_EVENT,   /* *ret_event; call again for what follows */
-    WS_FAILED,  /* ws->code; ws_error(): the connection is to be closed with it */
-    WS_NOMEM,   /* this connection must go: 1011 */
+    WS_MORE,   /* everything was taken, no event */
+    WS_EVENT,  /* *ret_event; call again for what follows */
+    WS_FAILED, /* ws->code; ws_error(): the connection is to be closed with it */
+    WS_NOMEM,  /* this connection must go: 1011 */
 };
 
 struct ws_event {
     enum ws_opcode opcode; /* WS_TEXT, WS_BINARY: a whole message; WS_CLOSE, WS_PING, WS_PONG */
-    struct slice payload;  /* unmasked, UTF-8 checked where text; of a close: the reason. Valid until
-                            * the next call */
-    uint16_t code;         /* of a close: what the peer sent, WS_CODE_NONE without one */
+    struct slice payload; /* unmasked, UTF-8 checked where text; of a close: the reason. Valid until
+                           * the next call */
+    uint16_t code;        /* of a close: what the peer sent, WS_CODE_NONE without one */
 };
 
 void ws_init(struct ws *ws, struct ws_pool *pool, const struct ws_limits *limits);
