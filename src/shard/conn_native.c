@@ -437,7 +437,7 @@ static void joined(struct conn *conn, struct ask *ask)
 
     member->view->room = ask->owned;
     member->state = MEMBER_JOINED;
-    list_append(&member->view->members, &member->in_view);
+    list_append(&member->view->behind, &member->in_view);
     log_cursor_init(&member->messages, ask->cursor);
     member->notices = ask->notices_cursor;
     if (conn->phase != CONN_NATIVE) { /* it has gone meanwhile */

@@ -163,8 +163,10 @@ static void gather_rooms(struct conn *conn, struct gather *g)
         struct list *link = list_pop(&conn->dirty);
         struct member *member = container_of(link, struct member, dirty);
 
-        if (gather_room(conn, member, g))
+        if (gather_room(conn, member, g)) {
+            view_caught_up(member);
             continue;
+        }
         list_append(&conn->dirty, link); /* the other rooms first, next time */
         if (!conn->out.len)
             return;

@@ -28,7 +28,8 @@ struct view *view_get(struct shard *shard, struct slice name)
     view->advanced = (struct post){.kind = POST_ADVANCED, .from = (uint16_t)view->owner};
     view->seat.shard = (uint16_t)shard->index;
     list_init(&view->seat.link);
-    list_init(&view->members);
+    list_init(&view->current);
+    list_init(&view->behind);
     list_init(&view->dirty);
     view->refs = 1;
     view->name_len = (uint8_t)name.len;
@@ -43,7 +44,7 @@ void view_put(struct view *view)
 {
     if (--view->refs > 0)
         return;
-    CHECK(list_empty(&view->members) && view->seat.sessions == 0);
+    CHECK(list_empty(&view->current) && list_empty(&view->behind) && view->seat.sessions == 0);
     list_remove(&view->dirty);
     table_remove(&view->shard->views, &view->link);
     mem_free(view);
@@ -57,14 +58,20 @@ void view_mark(struct view *view)
 
 void view_tell_members(struct view *view)
 {
-    list_each(link, &view->members)
+    list_each(link, &view->current)
     {
         struct member *member = container_of(link, struct member, in_view);
         struct conn *conn = member->conn;
 
-        if (list_empty(&member->dirty))
-            list_append(&conn->dirty, &member->dirty);
+        list_append(&conn->dirty, &member->dirty);
         if (stream_idle(&conn->stream))
             conn_want_flush(conn);
     }
+    list_splice(&view->behind, &view->current);
+}
+
+void view_caught_up(struct member *member)
+{
+    list_remove(&member->in_view);
+    list_append(&member->view->current, &member->in_view);
 }

@@ -20,7 +20,8 @@ struct view {
     struct post advanced;
     struct room_seat seat;
     struct room *room;   /* ours to read while a member is in; the owner goes by seat.room */
-    struct list members; /* struct member, joined */
+    struct list current; /* members who have been sent everything: to be told of news */
+    struct list behind;  /* members with news to send: they need not be told of more */
     struct list dirty;   /* in the shard's list of views with news; in none otherwise */
     uint32_t refs;       /* members not yet freed, and joins under way */
     uint32_t owner;      /* shard */
@@ -35,7 +36,7 @@ struct member {
     struct post leave;
     struct conn *conn;
     struct view *view;
-    struct list in_view; /* while joined */
+    struct list in_view; /* while joined: in the view's `current` or `behind` */
     struct list in_conn; /* from the request to join until it leaves */
     struct list dirty;   /* in the connection's list of rooms with news; in none otherwise */
     char *name;          /* NULL: the connection's own */
@@ -54,5 +55,8 @@ static inline struct slice view_name(const struct view *view)
 
 /* The room has advanced: its members will be looked at in this turn's delivery. */
 void view_mark(struct view *view);
-/* For each joined member: it has news to send. */
+/* The members who had been sent everything have news to send. Costs what they are, not what the
+ * room holds: who is behind already, stalled perhaps, is not looked at. */
 void view_tell_members(struct view *view);
+/* It has been sent everything. */
+void view_caught_up(struct member *member);
