@@ -91,7 +91,8 @@ static void accept_done(struct ring_op *op, int res, uint32_t flags)
     }
     if (listener->accepting || listener->closing)
         return;
-    if (res == -EMFILE || res == -ENFILE || res == -ENOMEM || res == -ENOBUFS)
+    /* Whatever else it is, it may last: try again in a while, not at once. */
+    if (res < 0 && res != -ECONNABORTED && res != -EINTR && res != -EAGAIN)
         listener->starved = true;
     else
         accept_next(listener);

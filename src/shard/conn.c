@@ -36,6 +36,8 @@ static void check_alive(struct conn *conn, uint64_t now_ms)
         conn_send_frame(conn, WS_PING, (struct slice){0});
     else
         next_ms = ping_ms - silent_ms;
+    if (conn->phase == CONN_DEAD)
+        return;
     uint64_t due_ms = now_ms + next_ms;
     due_ms += TIMER_GRAIN_MS - due_ms % TIMER_GRAIN_MS;
     wheel_set(&conn->shard->wheel, &conn->timer, due_ms);
@@ -303,6 +305,7 @@ void conn_stop(struct conn *conn, uint64_t after_ms)
 
 void conn_free(struct conn *conn)
 {
+    CHECK(!timer_is_set(&conn->timer));
     tls_free(conn->tls);
     http_free(conn->http);
     if (conn->ws)

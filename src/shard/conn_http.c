@@ -104,6 +104,8 @@ static void become_websocket(struct conn *conn, const struct http_request *reque
         conn->out.max = ECHO_OUT_MAX;
     if (native)
         conn_native_hello(conn);
+    if (conn->phase == CONN_DEAD)
+        return;
     conn_start_alive_checks(conn);
     conn_want_flush(conn);
 }

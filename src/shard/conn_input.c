@@ -66,7 +66,10 @@ static void ws_input(struct conn *conn, struct slice *in)
             *in = (struct slice){0};
             return;
         case WS_NOMEM:
-            conn_close(conn, WS_CODE_INTERNAL, "out of memory");
+            if (conn->phase == CONN_CLOSING)
+                conn_finish(conn);
+            else
+                conn_close(conn, WS_CODE_INTERNAL, "out of memory");
             return;
         }
     }

@@ -141,6 +141,13 @@ static void leave_room(struct member *member)
 
 void conn_leave_all(struct conn *conn)
 {
+    /* Not from within the walk: giving up leaves all rooms by itself, and frees what the walk is
+     * about to step on. */
+    if (conn->cut && !complete_cut(conn, conn->cut)) {
+        conn_abort(conn);
+        return;
+    }
+
     struct list *link = conn->members.next;
 
     while (link != &conn->members) {

@@ -114,8 +114,11 @@ static bool gather_notices(struct conn *conn, struct member *member, struct gath
                 memcpy(g->data + g->len, notice.data, notice.len);
                 g->len += notice.len;
             }
-        } else
+        } else {
             send_count(conn, room);
+            if (conn->phase == CONN_DEAD) /* and the member with it */
+                return false;
+        }
         member->notices = cursor.next;
     }
 }
@@ -167,6 +170,8 @@ static void gather_rooms(struct conn *conn, struct gather *g)
             view_caught_up(member);
             continue;
         }
+        if (conn->phase == CONN_DEAD) /* and the member with it */
+            return;
         list_append(&conn->dirty, link); /* the other rooms first, next time */
         if (!conn->out.len)
             return;
