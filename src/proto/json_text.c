@@ -27,10 +27,10 @@ static bool stands_as_it_is(uint8_t c)
     return c >= 0x20 && c != '"' && c != '\\';
 }
 
-int json_put_string(struct buf *out, struct slice text)
+int json_put_escaped(struct buf *out, struct slice text)
 {
     char escaped[6];
-    int error = buf_append(out, "\"", 1);
+    int error = 0;
 
     while (!error && text.len) {
         size_t run = 0;
@@ -44,6 +44,15 @@ int json_put_string(struct buf *out, struct slice text)
             text = slice_from(text, 1);
         }
     }
+    return error;
+}
+
+int json_put_string(struct buf *out, struct slice text)
+{
+    int error = buf_append(out, "\"", 1);
+
+    if (!error)
+        error = json_put_escaped(out, text);
     return error ? error : buf_append(out, "\"", 1);
 }
 
@@ -132,24 +141,43 @@ static bool key_is(struct slice raw, const char *key)
     return !*key && !raw.len;
 }
 
+bool json_raw_is(struct slice raw, const char *text)
+{
+    return raw.len >= 2 && raw.data[0] == '"' &&
+           key_is(slice_make(raw.data + 1, raw.len - 2), text);
+}
+
+struct slice json_raw_inside(struct slice text)
+{
+    size_t at = skip_blanks(text, 0);
+
+    return slice_from(text, at < text.len ? at + 1 : at);
+}
+
+struct slice json_raw_take(struct slice *text)
+{
+    size_t at = skip_blanks(*text, 0), end = skip_value(*text, at);
+    struct slice value = slice_make(text->data + at, end - at);
+
+    if (end == at || end > text->len)
+        return (struct slice){0}; /* at the closing bracket */
+    end = skip_blanks(*text, end);
+    if (end < text->len && (text->data[end] == ',' || text->data[end] == ':'))
+        end++;
+    *text = slice_from(*text, end);
+    return value;
+}
+
 struct slice json_raw_member(struct slice text, const char *key)
 {
-    size_t at = skip_blanks(text, 0) + 1; /* behind '{' */
+    struct slice rest = json_raw_inside(text), name;
 
-    for (;;) {
-        at = skip_blanks(text, at);
-        if (at >= text.len || text.data[at] != '"')
-            return (struct slice){0};
-        size_t key_end = skip_string(text, at);
-        struct slice name = slice_make(text.data + at + 1, key_end - at - 2);
-        at = skip_blanks(text, skip_blanks(text, key_end) + 1); /* behind ':' */
-        size_t end = skip_value(text, at);
-        if (end > text.len)
-            return (struct slice){0};
-        if (key_is(name, key))
-            return slice_make(text.data + at, end - at);
-        at = skip_blanks(text, end) + 1; /* behind ',' or '}' */
+    while ((name = json_raw_take(&rest)).len) {
+        struct slice value = json_raw_take(&rest);
+        if (json_raw_is(name, key))
+            return value;
     }
+    return (struct slice){0};
 }
 
 static bool is_digit(uint8_t c)

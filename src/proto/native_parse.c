@@ -2,24 +2,12 @@
  *
  * jansson parses; `text` and `data` are passed on as the sender wrote them, so
  * that numbers of any size come out as they went in. */
-#include "ringroom/base/utf8.h"
-#include "ringroom/proto/json_text.h"
 #include "ringroom/proto/native.h"
-
-#include <jansson.h>
-
-enum {
-    PARSE_FLAGS = JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL | JSON_ALLOW_NUL |
-                  JSON_DECODE_ANY /* to be told from what is no JSON */
-};
+#include "request.h"
+#include "ringroom/base/mem.h"
+#include "ringroom/proto/json_text.h"
 
 static const double INTEGER_MAX = 9007199254740991.0; /* 2^53 - 1 */
-
-static bool refuse(struct native_fault *fault, const char *message)
-{
-    *fault = (struct native_fault){"bad_request", message};
-    return false;
-}
 
 static const char *const op_names[] = {
     [NATIVE_JOIN] = "join",       [NATIVE_LEAVE] = "leave",     [NATIVE_SEND] = "send",
@@ -29,11 +17,6 @@ static const char *const op_names[] = {
 };
 
 /* Fields */
-
-static struct slice string_of(const json_t *value)
-{
-    return slice_make(json_string_value(value), json_string_length(value));
-}
 
 /* A whole number from 0 to 2^53 - 1, however it is written. */
 static bool integer_of(const json_t *value, uint64_t *ret)
@@ -76,8 +59,9 @@ static bool parse_id(struct slice text, const json_t *json, struct native_reques
             ? json_string_length(value) > 64 || raw.len > 6 * 64 + 2
             : !json_is_number(value) || !is_plain_integer(raw) ||
                   json_number_value(value) > INTEGER_MAX || json_number_value(value) < -INTEGER_MAX)
-        return refuse(fault, "id: must be an integer of at most 2^53-1 or a string of at most 64 "
-                             "bytes");
+        return request_refuse(fault,
+                              "id: must be an integer of at most 2^53-1 or a string of at most 64 "
+                              "bytes");
     request->id = raw;
     return true;
 }
@@ -87,41 +71,15 @@ static bool parse_op(const json_t *json, struct native_request *request, struct 
     const json_t *value = json_object_get(json, "op");
 
     if (!json_is_string(value))
-        return refuse(fault, "op: is missing or not a string");
+        return request_refuse(fault, "op: is missing or not a string");
     for (size_t i = 0; i < array_len(op_names); i++) {
-        if (slice_is(string_of(value), op_names[i])) {
+        if (slice_is(request_string(value), op_names[i])) {
             request->op = (enum native_op)i;
             return true;
         }
     }
     *fault = (struct native_fault){"unknown_op", "op: there is no such operation"};
     return false;
-}
-
-static bool parse_room(const json_t *json, struct native_request *request,
-                       struct native_fault *fault)
-{
-    const json_t *value = json_object_get(json, "room");
-
-    request->room = string_of(value);
-    if (!json_is_string(value) || !room_name_valid(request->room))
-        return refuse(fault, "room: must be a string of 1 to 128 bytes without control characters");
-    return true;
-}
-
-static bool parse_name(const json_t *json, struct native_request *request,
-                       struct native_fault *fault)
-{
-    const json_t *value = json_object_get(json, "name");
-
-    if (!value)
-        return true;
-    request->name = string_of(value);
-    if (!json_is_string(value) || request->name.len > ROOM_USER_NAME_MAX ||
-        !utf8_printable(request->name))
-        return refuse(fault, "name: must be a string of at most 128 bytes without control "
-                             "characters");
-    return true;
 }
 
 /* Operations */
@@ -134,9 +92,9 @@ static bool parse_since(const json_t *json, struct room_wish *wish, struct nativ
         return true;
     const json_t *epoch = json_object_get(since, "epoch");
     if (!json_is_string(epoch) || !integer_of(json_object_get(since, "seq"), &wish->since_seq))
-        return refuse(fault, "since: must be {\"epoch\":string,\"seq\":number}");
+        return request_refuse(fault, "since: must be {\"epoch\":string,\"seq\":number}");
     wish->has_since = true;
-    wish->since_epoch = string_of(epoch);
+    wish->since_epoch = request_string(epoch);
     return true;
 }
 
@@ -145,10 +103,11 @@ static bool parse_join(const json_t *json, struct native_request *request,
 {
     struct room_wish *wish = &request->wish;
 
-    if (!parse_name(json, request, fault) || !parse_since(json, wish, fault))
+    if (!request_name(json_object_get(json, "name"), &request->name, fault) ||
+        !parse_since(json, wish, fault))
         return false;
     if (!optional_integer(json, "history", &wish->has_history, &wish->history))
-        return refuse(fault, "history: must be a number of messages, 0 or more");
+        return request_refuse(fault, "history: must be a number of messages, 0 or more");
     return true;
 }
 
@@ -156,17 +115,13 @@ static bool parse_send(struct slice text, const json_t *json, struct native_requ
                        struct native_fault *fault)
 {
     const json_t *said = json_object_get(json, "text"), *data = json_object_get(json, "data");
-    const json_t *cid = json_object_get(json, "cid");
 
     if (!said && !data)
-        return refuse(fault, "text, data: one of them is needed");
+        return request_refuse(fault, "text, data: one of them is needed");
     if (said && !json_is_string(said))
-        return refuse(fault, "text: must be a string");
-    if (cid && (!json_is_string(cid) || json_string_length(cid) > ROOM_CID_MAX ||
-                json_string_length(cid) == 0))
-        return refuse(fault, "cid: must be a string of 1 to 64 bytes");
-    if (cid)
-        request->cid = string_of(cid);
+        return request_refuse(fault, "text: must be a string");
+    if (!request_cid(json_object_get(json, "cid"), &request->cid, fault))
+        return false;
     if (said)
         request->text_raw = json_raw_member(text, "text");
     if (data)
@@ -183,12 +138,12 @@ static bool parse_history(const json_t *json, struct native_request *request,
 
     if (!optional_integer(json, "before", &range->has_before, &range->before) ||
         !optional_integer(json, "after", &range->has_after, &range->after))
-        return refuse(fault, "before, after: must be message numbers");
+        return request_refuse(fault, "before, after: must be message numbers");
     if (range->has_before && range->has_after)
-        return refuse(fault, "before, after: only one of them can be given");
+        return request_refuse(fault, "before, after: only one of them can be given");
     if (!optional_integer(json, "limit", &has_limit, &limit) || limit < 1 ||
         limit > NATIVE_HISTORY_LIMIT_MAX)
-        return refuse(fault, "limit: must be a number from 1 to 1000");
+        return request_refuse(fault, "limit: must be a number from 1 to 1000");
     range->limit = (uint32_t)limit;
     return true;
 }
@@ -199,7 +154,7 @@ static bool parse_typing(const json_t *json, struct native_request *request,
     const json_t *on = json_object_get(json, "on");
 
     if (!json_is_boolean(on))
-        return refuse(fault, "on: must be true or false");
+        return request_refuse(fault, "on: must be true or false");
     request->on = json_is_true(on);
     return true;
 }
@@ -209,7 +164,7 @@ static bool parse_fields(struct slice text, const json_t *json, struct native_re
 {
     if (request->op == NATIVE_PING || request->op == NATIVE_AUTH)
         return true;
-    if (!parse_room(json, request, fault))
+    if (!request_room(json_object_get(json, "room"), &request->room, fault))
         return false;
     switch (request->op) {
     case NATIVE_JOIN:
@@ -225,23 +180,6 @@ static bool parse_fields(struct slice text, const json_t *json, struct native_re
     }
 }
 
-/* jansson refuses numbers beyond its types: then a copy with shorter ones tells whether all else
- * is right. Only the values that are passed on raw may hold such numbers. */
-static json_t *load(struct slice text)
-{
-    json_error_t error;
-    json_t *json = json_loadb((const char *)text.data, text.len, PARSE_FLAGS, &error);
-
-    if (json || json_error_code(&error) != json_error_numeric_overflow)
-        return json;
-    struct buf tame;
-    buf_init(&tame, text.len);
-    if (json_tame_numbers(&tame, text) == 0)
-        json = json_loadb((const char *)tame.data, tame.len, PARSE_FLAGS, &error);
-    buf_deinit(&tame);
-    return json;
-}
-
 void native_init(void)
 {
     json_set_alloc_funcs(mem_alloc, mem_free_wiped);
@@ -250,7 +188,7 @@ void native_init(void)
 bool native_parse(struct slice text, struct native_request *request, struct native_fault *ret_fault)
 {
     *request = (struct native_request){0};
-    json_t *json = load(text);
+    json_t *json = request_load(text);
     request->json = json;
     if (!json) {
         *ret_fault =
@@ -258,7 +196,7 @@ bool native_parse(struct slice text, struct native_request *request, struct nati
         return false;
     }
     if (!json_is_object(json))
-        return refuse(ret_fault, "the message must be a JSON object");
+        return request_refuse(ret_fault, "the message must be a JSON object");
     return parse_id(text, json, request, ret_fault) && parse_op(json, request, ret_fault) &&
            parse_fields(text, json, request, ret_fault);
 }

@@ -1,52 +1,13 @@
 /* native_write.c - events and replies of the native dialect, and a message's wire form. */
+#include "ringroom/proto/native.h"
+#include "json_writer.h"
 #include "ringroom/base/encode.h"
 #include "ringroom/base/mem.h"
-#include "ringroom/proto/json_text.h"
-#include "ringroom/proto/native.h"
 #include "ringroom/wire/ws.h"
-
-/* Writes a sequence of pieces; after the first failure the rest does nothing. */
-struct writer {
-    struct buf *out;
-    int error;
-};
-
-static void put(struct writer *w, const char *text)
-{
-    if (!w->error)
-        w->error = buf_append_str(w->out, text);
-}
-
-static void put_raw(struct writer *w, const char *lead, struct slice raw)
-{
-    put(w, lead);
-    if (!w->error)
-        w->error = buf_append(w->out, raw.data, raw.len);
-}
-
-static void put_string(struct writer *w, const char *lead, struct slice text)
-{
-    put(w, lead);
-    if (!w->error)
-        w->error = json_put_string(w->out, text);
-}
-
-static void put_u64(struct writer *w, const char *lead, uint64_t value)
-{
-    put(w, lead);
-    if (!w->error)
-        w->error = json_put_u64(w->out, value);
-}
-
-static void put_bool(struct writer *w, const char *lead, bool value)
-{
-    put(w, lead);
-    put(w, value ? "true" : "false");
-}
 
 static struct writer begin(struct buf *out, const char *event, struct slice re)
 {
-    struct writer w = {.out = out};
+    struct writer w = writer_of(out);
 
     put(&w, "{\"ev\":\"");
     put(&w, event);
@@ -59,7 +20,7 @@ static struct writer begin(struct buf *out, const char *event, struct slice re)
 static int end(struct writer *w)
 {
     put(w, "}");
-    return w->error;
+    return writer_finish(w);
 }
 
 static const struct slice no_re;
@@ -202,7 +163,7 @@ static const char message_ts[] = ",\"ts\":";
 
 int native_body(struct buf *out, const struct native_body *body)
 {
-    struct writer w = {.out = out};
+    struct writer w = writer_of(out);
 
     put_string(&w, ",\"room\":", body->room);
     put_string(&w, ",\"from\":", body->from);
@@ -239,8 +200,7 @@ size_t native_frame(uint8_t *dst, uint64_t seq, uint64_t ts_ms, struct slice bod
     return at + len + body.len;
 }
 
-/* The JSON within a frame of ours. */
-static struct slice frame_payload(struct slice frame)
+struct slice native_payload(struct slice frame)
 {
     uint8_t mark = frame.data[1];
 
@@ -312,7 +272,7 @@ int native_history(struct buf *out, struct slice re, const struct room *room,
         const char *lead = cursor.next == span.start ? "" : ",";
         if (log_next(&room->log, &cursor, now_ms, &frame, &read) != LOG_BYTES)
             break;
-        put_raw(&w, lead, frame_payload(frame));
+        put_raw(&w, lead, native_payload(frame));
     }
     bool more = range->has_after ? cursor.next < log_end(&room->log)
                                  : span.start > log_first(&room->log, now_ms);

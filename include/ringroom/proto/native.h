@@ -65,7 +65,8 @@ bool native_parse(struct slice text, struct native_request *request,
                   struct native_fault *ret_fault);
 void native_request_deinit(struct native_request *request);
 
-/* Events and replies: appended to out as JSON. 0, -ENOBUFS, -ENOMEM. `re` is a raw id or empty. */
+/* Events and replies: appended to out as JSON. 0, -ENOBUFS, -ENOMEM: out as before. `re` is a raw
+ * id or empty. */
 
 struct native_hello {
     struct slice sid, uid;
@@ -111,3 +112,5 @@ int native_body(struct buf *out, const struct native_body *body);
 size_t native_frame_bytes_max(size_t body_bytes);
 /* The WebSocket frame of a `message` event. Returns its bytes. */
 size_t native_frame(uint8_t *dst, uint64_t seq, uint64_t ts_ms, struct slice body);
+/* The JSON within an unmasked, final frame. */
+struct slice native_payload(struct slice frame);

@@ -1,0 +1,25 @@
+/* request.h - what requests of every dialect have in common: how their JSON is read, and the
+ * fields that mean the same in all of them.
+ *
+ * Inside proto only. Slices point into the JSON tree, and live as long as it. */
+#pragma once
+
+#include "ringroom/proto/native.h"
+
+#include <jansson.h>
+
+/* The tree, of any kind of value, without doubled keys; every number in it is a real. NULL where
+ * the text is no JSON. Numbers beyond a double's reach are replaced by smaller ones that are still
+ * above 2^53: only values that are passed on raw may hold such numbers. */
+json_t *request_load(struct slice text);
+
+/* Sets the fault and returns false. `message` is static text. */
+bool request_refuse(struct native_fault *fault, const char *message);
+
+/* Empty for what is no string. */
+struct slice request_string(const json_t *value);
+/* NULL is a field that is missing. */
+bool request_room(const json_t *value, struct slice *ret_room, struct native_fault *fault);
+/* Here missing is fine, and leaves *ret alone. */
+bool request_name(const json_t *value, struct slice *ret_name, struct native_fault *fault);
+bool request_cid(const json_t *value, struct slice *ret_cid, struct native_fault *fault);
