@@ -24,6 +24,9 @@ struct settings {
     uint32_t ping_interval_s;
     uint32_t presence_max; /* above this many members only counts are sent */
 
+    uint32_t recovery_s;      /* that a lost Socket.IO session is remembered; 0 = not at all */
+    uint32_t recoverable_max; /* such sessions of the process; the shards divide. 0 = none */
+
     char **origins; /* allowed Origin values, '*' as wildcard; none: same host only */
     size_t origins_count;
 

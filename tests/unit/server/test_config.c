@@ -22,6 +22,8 @@ static void test_config__without_a_source_the_defaults_hold_but_tls_needs_a_cert
     CU_ASSERT_EQUAL(config.settings.retention.defaults.max_messages, RETENTION_MESSAGES_DEFAULT);
     CU_ASSERT_EQUAL(config.settings.retention.defaults.max_bytes, RETENTION_BYTES_DEFAULT);
     CU_ASSERT_EQUAL(config.settings.max_message, 16384);
+    CU_ASSERT_EQUAL(config.settings.recovery_s, 86400);
+    CU_ASSERT_EQUAL(config.settings.recoverable_max, 65536);
     CU_ASSERT_EQUAL(config.settings.drain_s, 10);
     CU_ASSERT_EQUAL(config.log_level, LOGGER_INFO);
     CU_ASSERT_EQUAL(config.log_format, LOG_FORMAT_TEXT);

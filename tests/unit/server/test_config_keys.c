@@ -227,6 +227,20 @@ static void test_config_keys__a_key_without_its_group_is_found(void)
     CU_ASSERT_STRING_EQUAL(config_nearest("retentoin"), "retention");
 }
 
+static void test_config_keys__recovery_can_be_switched_off_either_way(void)
+{
+    struct config config;
+
+    CU_ASSERT(loaded(&config, NULL, NULL, TEXTS(PLAIN, "limits.recovery=0")));
+    CU_ASSERT_EQUAL(config.settings.recovery_s, 0);
+    CU_ASSERT_EQUAL(config.settings.recoverable_max, 65536);
+    config_deinit(&config);
+    CU_ASSERT(loaded(&config, NULL, NULL, TEXTS(PLAIN, "limits.recoverable=0")));
+    CU_ASSERT_EQUAL(config.settings.recovery_s, 86400);
+    CU_ASSERT_EQUAL(config.settings.recoverable_max, 0);
+    config_deinit(&config);
+}
+
 static void test_config_keys__keys_to_come_are_unknown_for_now(void)
 {
     CU_ASSERT(set_refused("auth.mode=open", "no such key"));
@@ -410,6 +424,7 @@ UNIT_MAIN("server.config_keys", UNIT_TEST(test_config_keys__every_default_is_all
           UNIT_TEST(test_config_keys__a_value_of_another_type_is_refused_with_what_is_allowed),
           UNIT_TEST(test_config_keys__a_key_with_a_letter_left_out_is_refused_with_the_right_one),
           UNIT_TEST(test_config_keys__a_key_without_its_group_is_found),
+          UNIT_TEST(test_config_keys__recovery_can_be_switched_off_either_way),
           UNIT_TEST(test_config_keys__keys_to_come_are_unknown_for_now),
           UNIT_TEST(test_config_keys__the_groups_are_those_of_the_keys),
           UNIT_TEST(test_config_keys__no_key_looks_like_a_kubernetes_service_variable),
