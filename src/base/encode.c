@@ -1,5 +1,7 @@
 #include "ringroom/base/encode.h"
 
+#include <errno.h>
+
 static const char alphabet_standard[] =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 static const char alphabet_url[] =
@@ -35,6 +37,51 @@ size_t encode_base64(char *dst, const void *src, size_t len)
 size_t encode_base64url(char *dst, const void *src, size_t len)
 {
     return encode_with(alphabet_url, dst, src, len);
+}
+
+/* What a character of the standard alphabet stands for, or -1. */
+static int value_of(uint8_t c)
+{
+    if (c >= 'A' && c <= 'Z')
+        return c - 'A';
+    if (c >= 'a' && c <= 'z')
+        return c - 'a' + 26;
+    if (c >= '0' && c <= '9')
+        return c - '0' + 52;
+    return c == '+' ? 62 : c == '/' ? 63 : -1;
+}
+
+/* Without its padding, which stands in text of whole groups of four only. */
+static struct slice unpadded(struct slice text)
+{
+    if (text.len == 0 || text.len % 4 != 0)
+        return text;
+    for (unsigned i = 0; i < 2 && text.data[text.len - 1] == '='; i++)
+        text.len--;
+    return text;
+}
+
+ssize_t decode_base64(void *dst, struct slice text)
+{
+    uint8_t *out = dst;
+    uint32_t bits = 0; /* read, not yet written: the lowest bits_count */
+    unsigned bits_count = 0;
+
+    text = unpadded(text);
+    if (text.len % 4 == 1)
+        return -EINVAL;
+    for (size_t i = 0; i < text.len; i++) {
+        int value = value_of(text.data[i]);
+        if (value < 0)
+            return -EINVAL;
+        bits = bits << 6 | (uint32_t)value;
+        bits_count += 6;
+        if (bits_count >= 8) {
+            bits_count -= 8;
+            *out++ = (uint8_t)(bits >> bits_count);
+        }
+    }
+    return out - (uint8_t *)dst;
 }
 
 size_t encode_u64(char *dst, uint64_t value)

@@ -1,6 +1,7 @@
 #include "ringroom/base/encode.h"
 
 #include "unit.h"
+#include <errno.h>
 
 static void check_base64(const char *text, const char *expected)
 {
@@ -77,6 +78,98 @@ static void test_encode__base64url_holds_every_bit_in_order(void)
     }
 }
 
+/* Decodes a copy of its own, so that a sanitizer sees a read or write beyond it. */
+static ssize_t decode(const char *text, size_t len, char *dst)
+{
+    char *copy = malloc(len + 1), *out = malloc(DECODE_BASE64_BYTES(len));
+
+    memcpy(copy + 1, text, len);
+    ssize_t n = decode_base64(out, slice_make(copy + 1, len));
+    if (n > 0)
+        memcpy(dst, out, (size_t)n);
+    free(copy);
+    free(out);
+    return n;
+}
+
+static bool decodes_to(const char *text, const char *expected)
+{
+    char out[64];
+    ssize_t n = decode(text, strlen(text), out);
+
+    return n >= 0 && slice_is(slice_make(out, (size_t)n), expected);
+}
+
+static bool undecodable(const char *text)
+{
+    char out[64];
+
+    return decode(text, strlen(text), out) == -EINVAL;
+}
+
+static void test_encode__base64_is_read_with_padding_or_without(void)
+{
+    CU_ASSERT(decodes_to("", ""));
+    CU_ASSERT(decodes_to("Zg==", "f") && decodes_to("Zg", "f"));
+    CU_ASSERT(decodes_to("Zm8=", "fo") && decodes_to("Zm8", "fo"));
+    CU_ASSERT(decodes_to("Zm9v", "foo"));
+    CU_ASSERT(decodes_to("Zm9vYg==", "foob") && decodes_to("Zm9vYg", "foob"));
+    CU_ASSERT(decodes_to("Zm9vYmE=", "fooba") && decodes_to("Zm9vYmE", "fooba"));
+    CU_ASSERT(decodes_to("Zm9vYmFy", "foobar"));
+    CU_ASSERT(decodes_to("+//+/w==", "\xfb\xff\xfe\xff"));
+    CU_ASSERT(decodes_to("Zh==", "f") && decodes_to("Zm9", "fo")); /* bits left over */
+    CU_ASSERT_EQUAL(decode_base64(NULL, slice_make(NULL, 0)), 0);
+}
+
+static void test_encode__what_is_not_base64_is_refused(void)
+{
+    static const char *const bad[] = {
+        "Z",        "Zm9vY",      "=",      "==",       "===",      "====",   "Z===", "Zg=",
+        "Zm8==",    "Zm9v=",      "Zm9v==", "Zm9v====", "Zg==Zg==", "Zg=v",   "Z=9v", "=m9v",
+        "Zm8=Zm8=", "-__-_w",     "Zm9-",   "Zm9_",     "Zm 9v",    "Zm9v\n", " Zg=", "Zg==\n",
+        "Zm9\x80",  "Zm\xc3\xa9", "Zm9.",   "Zm9,",     "Zm9\x7f",
+    };
+
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        CU_ASSERT(undecodable(bad[i]));
+}
+
+static void test_encode__each_byte_is_in_the_alphabet_or_refused(void)
+{
+    static const char alphabet[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    char out[8];
+
+    for (int c = 0; c < 256; c++) {
+        char text[] = {'A', 'A', 'A', (char)c};
+        const char *at = memchr(alphabet, c, 64);
+        ssize_t n = decode(text, 4, out);
+        if (at)
+            CU_ASSERT(n == 3 && out[0] == 0 && out[1] == 0 && out[2] == at - alphabet);
+        if (!at)
+            CU_ASSERT_EQUAL(n, c == '=' ? 2 : -EINVAL);
+    }
+}
+
+static void test_encode__base64_reads_back_what_it_wrote(void)
+{
+    uint64_t random = unit_seed();
+
+    for (unsigned round = 0; round < unit_rounds(2000); round++) {
+        uint8_t bytes[50];
+        char text[ENCODE_BASE64_BYTES(sizeof(bytes))], out[sizeof(bytes)];
+        size_t len = unit_random(&random) % (sizeof(bytes) + 1);
+        for (size_t i = 0; i < len; i++)
+            bytes[i] = (uint8_t)unit_random(&random);
+        size_t n = encode_base64(text, bytes, len);
+        CU_ASSERT_EQUAL_FATAL(decode(text, n, out), (ssize_t)len);
+        CU_ASSERT(memcmp(out, bytes, len) == 0);
+        while (n > 0 && text[n - 1] == '=')
+            n--;
+        CU_ASSERT_EQUAL(decode(text, n, out), (ssize_t)len);
+    }
+}
+
 static void check_u64(uint64_t value)
 {
     char out[ENCODE_U64_MAX], expected[32];
@@ -106,4 +199,8 @@ UNIT_MAIN("encode", UNIT_TEST(test_encode__base64_gives_the_rfc_vectors),
           UNIT_TEST(test_encode__base64_gives_the_websocket_handshake_answer),
           UNIT_TEST(test_encode__base64url_uses_the_url_alphabet_without_padding),
           UNIT_TEST(test_encode__base64url_holds_every_bit_in_order),
+          UNIT_TEST(test_encode__base64_is_read_with_padding_or_without),
+          UNIT_TEST(test_encode__what_is_not_base64_is_refused),
+          UNIT_TEST(test_encode__each_byte_is_in_the_alphabet_or_refused),
+          UNIT_TEST(test_encode__base64_reads_back_what_it_wrote),
           UNIT_TEST(test_encode__numbers_are_written_as_printf_writes_them))
