@@ -136,6 +136,19 @@ void log_init(struct log *log, struct log_env *env, const struct log_limits *lim
     places_reset(log);
 }
 
+void log_init_follower(struct log *log, struct log_env *env, const struct log *leader)
+{
+    uint64_t first = relaxed(&leader->held);
+
+    *log = (struct log){.env = env, .leader = leader};
+    atomic_init(&log->end, first);
+    atomic_init(&log->held, first);
+    atomic_init(&log->kept, first);
+    atomic_init(&log->dead_ms, relaxed(&leader->dead_ms));
+    atomic_init(&log->entry_ttl_ms, relaxed(&leader->entry_ttl_ms));
+    places_reset(log);
+}
+
 void log_deinit(struct log *log)
 {
     log_clear(log);
@@ -192,6 +205,29 @@ static void drop_one_from_window(struct log *log)
     place_advance(log, &log->held_at);
 }
 
+/* Drops the oldest entry whose bytes still stand in memory. */
+static void drop_one_for_good(struct log *log)
+{
+    if (log->kept_at.number == log->unwiped_at.number)
+        drop_one_from_history(log);
+    if (log->held_at.number == log->unwiped_at.number)
+        drop_one_from_window(log);
+    place_advance(log, &log->unwiped_at);
+}
+
+/* Lets readers know, and lets go of all bytes below `unwiped_at`. */
+static void let_go(struct log *log)
+{
+    const struct log_place *place = &log->unwiped_at;
+
+    publish_bounds(log);
+    unlink_dead(log);
+    if (place->segment && place->number > place->segment->first)
+        segment_wipe_prefix(
+            place->segment,
+            segment_entry_start(place->segment, (uint32_t)(place->number - place->segment->first)));
+}
+
 /* The newest entry is always kept, whatever its size. */
 static void apply_limits(struct log *log)
 {
@@ -210,13 +246,20 @@ static void apply_limits(struct log *log)
 
 /* Expiry */
 
-static void update_dead_ms(struct log *log)
+/* When all of it has expired, by its own limits. */
+static uint64_t own_dead_ms(const struct log *log)
 {
     uint64_t from = log->limits.ttl_from == TTL_FROM_FIRST_MESSAGE ? log->first_ms : log->newest_ms;
 
+    return log_is_empty(log) ? UINT64_MAX : saturating_add(from, log->limits.ttl_ms);
+}
+
+/* A follower's is its leader's, which may count from an entry that has gone since. */
+static void update_dead_ms(struct log *log)
+{
     /* Release: who reads the later moment also sees the `held` that was raised before it. */
     atomic_store_explicit(&log->dead_ms,
-                          log_is_empty(log) ? UINT64_MAX : saturating_add(from, log->limits.ttl_ms),
+                          log->leader ? relaxed(&log->leader->dead_ms) : own_dead_ms(log),
                           memory_order_release);
 }
 
@@ -230,36 +273,50 @@ void log_clear(struct log *log)
     update_dead_ms(log);
 }
 
+void log_follow(struct log *log)
+{
+    uint64_t held = relaxed(&log->leader->held), end = relaxed(&log->end);
+
+    DCHECK(held <= end);
+    if (held == end && !log_is_empty(log)) {
+        log_clear(log);
+    } else if (held > relaxed(&log->held)) {
+        while (log->unwiped_at.number < held)
+            drop_one_for_good(log);
+        let_go(log);
+    }
+    atomic_store_explicit(&log->entry_ttl_ms, relaxed(&log->leader->entry_ttl_ms),
+                          memory_order_relaxed);
+    update_dead_ms(log);
+}
+
+/* When this entry's own time is up; UINT64_MAX where all end together. */
+static uint64_t entry_dead_ms(const struct log *log, const struct log_place *place)
+{
+    uint64_t ttl_ms = relaxed(&log->entry_ttl_ms);
+
+    return ttl_ms ? saturating_add(place_entry(place)->time_ms, ttl_ms) : UINT64_MAX;
+}
+
 /* Drops the entries whose own time is up: a prefix, since times never fall. */
 static void expire_entries(struct log *log, uint64_t now_ms)
 {
     uint64_t end = relaxed(&log->end);
 
-    while (log->unwiped_at.number < end &&
-           saturating_add(place_entry(&log->unwiped_at)->time_ms, log->limits.ttl_ms) <= now_ms) {
-        if (log->kept_at.number == log->unwiped_at.number)
-            drop_one_from_history(log);
-        if (log->held_at.number == log->unwiped_at.number)
-            drop_one_from_window(log);
-        place_advance(log, &log->unwiped_at);
-    }
-    publish_bounds(log);
-    unlink_dead(log);
-
-    const struct log_place *place = &log->unwiped_at;
-    if (place->segment && place->number > place->segment->first)
-        segment_wipe_prefix(
-            place->segment,
-            segment_entry_start(place->segment, (uint32_t)(place->number - place->segment->first)));
+    while (log->unwiped_at.number < end && entry_dead_ms(log, &log->unwiped_at) <= now_ms)
+        drop_one_for_good(log);
+    let_go(log);
 }
 
 void log_expire(struct log *log, uint64_t now_ms)
 {
+    if (log->leader)
+        log_follow(log);
     if (log_is_empty(log))
         return;
     if (relaxed(&log->dead_ms) <= now_ms)
         log_clear(log);
-    else if (log->limits.ttl_from == TTL_FROM_MESSAGE)
+    else if (relaxed(&log->entry_ttl_ms))
         expire_entries(log, now_ms);
 }
 
@@ -267,13 +324,14 @@ uint64_t log_expiry_ms(const struct log *log)
 {
     if (log_is_empty(log))
         return UINT64_MAX;
-    if (log->limits.ttl_from == TTL_FROM_MESSAGE)
-        return saturating_add(place_entry(&log->unwiped_at)->time_ms, log->limits.ttl_ms);
+    if (relaxed(&log->entry_ttl_ms))
+        return entry_dead_ms(log, &log->unwiped_at);
     return relaxed(&log->dead_ms);
 }
 
 void log_set_limits(struct log *log, const struct log_limits *limits, uint64_t now_ms)
 {
+    CHECK(!log->leader);
     log_expire(log, now_ms);
     set_limits(log, limits);
     update_dead_ms(log);
@@ -297,8 +355,9 @@ static size_t segment_size_for(const struct log *log, size_t bytes)
     size_t need = (bytes + sizeof(struct log_entry) + 15) & ~(size_t)15;
     size_t size = log->tail ? (size_t)log->tail->size * 2 : LOG_SEGMENT_FIRST_BYTES;
     size_t most = LOG_SEGMENT_MAX_BYTES;
+    uint64_t bytes_max = log->leader ? log->leader->limits.bytes_max : log->limits.bytes_max;
 
-    while (most > 4096 && most > log->limits.bytes_max / 8)
+    while (most > 4096 && most > bytes_max / 8)
         most /= 2;
     if (size > most)
         size = most;
@@ -353,6 +412,7 @@ static void link_spare(struct log *log)
 void log_commit(struct log *log, const struct log_slot *slot, size_t bytes, uint64_t now_ms)
 {
     CHECK(bytes > 0 && bytes <= slot->cap && slot->number == relaxed(&log->end));
+    CHECK(!log->leader || slot->number < relaxed(&log->leader->end));
     bool was_empty = log_is_empty(log);
     if (!log->tail || slot->bytes != log->tail->data + log->tail->used)
         link_spare(log);
@@ -371,7 +431,10 @@ void log_commit(struct log *log, const struct log_slot *slot, size_t bytes, uint
     update_dead_ms(log);
     /* Release: pairs with the acquire loads of `end` in log_read.c and log_end(). */
     atomic_store_explicit(&log->end, slot->number + 1, memory_order_release);
-    apply_limits(log);
+    if (log->leader)
+        log_follow(log);
+    else
+        apply_limits(log);
 }
 
 /* The first number from `place` on that has not expired. */
@@ -381,10 +444,8 @@ static uint64_t first_alive(const struct log *log, struct log_place place, uint6
 
     if (log_is_empty(log) || relaxed(&log->dead_ms) <= now_ms)
         return end;
-    if (log->limits.ttl_from != TTL_FROM_MESSAGE)
-        return place.number;
     for (; place.number < end; place_advance(log, &place)) {
-        if (saturating_add(place_entry(&place)->time_ms, log->limits.ttl_ms) > now_ms)
+        if (entry_dead_ms(log, &place) > now_ms)
             return place.number;
     }
     return end;

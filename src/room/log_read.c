@@ -155,3 +155,9 @@ enum log_result log_next(const struct log *log, struct log_cursor *cursor, uint6
     cursor->next++;
     return LOG_BYTES;
 }
+
+uint64_t log_cursor_time_ms(const struct log_cursor *cursor)
+{
+    return segment_entry(cursor->segment, (uint32_t)(cursor->next - 1 - cursor->segment_first))
+        ->time_ms;
+}

@@ -12,6 +12,10 @@
  * within the delivery window (down to `held`). Time is absolute: what has expired
  * is below `held` at once, and nothing expired is read even before the sweep.
  *
+ * A follower holds another form of its leader's entries: the same numbers, the same
+ * times. It has no limits and no time to live of its own; what the leader drops, it
+ * drops. The same code reads both.
+ *
  * Threads   the owner shard: everything. Any shard, while it passes quiescent
  *           points (epoch.h) and the log cannot go (its room has a member there):
  *           log_read(), log_next(), log_end(); its cursors are its own.
@@ -20,8 +24,9 @@
  * Ownership unlinked segments pass to the epoch bin, which wipes and frees them
  *           when no reader can be inside. A dead prefix of the oldest segment is
  *           wiped the same way, in place.
- * Bound     history: limits; beyond it: the window plus one segment; all logs of
- *           the process together: log_env.bytes_max. */
+ * Bound     history: limits; beyond it: the window plus one segment; a follower:
+ *           as many entries as its leader, plus one segment; all logs of the
+ *           process together: log_env.bytes_max. */
 #pragma once
 
 #include "ringroom/room/retention.h"
@@ -71,20 +76,28 @@ struct log {
     struct log_segment *tail;
     struct log_segment *spare; /* allocated by log_prepare(), not linked yet */
     struct log_env *env;
+    const struct log *leader;    /* of a follower; else NULL */
     struct log_place kept_at;    /* number == kept */
     struct log_place held_at;    /* number == held */
     struct log_place unwiped_at; /* the oldest entry whose bytes still stand in memory */
     uint64_t kept_bytes;         /* in [kept, end) */
     uint64_t window_bytes;       /* in [held, kept) */
     uint64_t newest_ms,
-        first_ms; /* times of the newest entry, and of the first since it was empty */
-    struct log_limits limits;
+        first_ms;             /* times of the newest entry, and of the first since it was empty */
+    struct log_limits limits; /* none in a follower */
 };
 
 void log_init(struct log *log, struct log_env *env, const struct log_limits *limits);
+/* An empty log whose next number is the leader's `held`, and which shall get each entry from there
+ * on. The leader outlives it. In a follower `kept` is `held`: where history begins, the leader
+ * knows. */
+void log_init_follower(struct log *log, struct log_env *env, const struct log *leader);
 /* No shard may read it any more. Segments are wiped and freed through the bin. */
 void log_deinit(struct log *log);
 void log_set_limits(struct log *log, const struct log_limits *limits, uint64_t now_ms);
+/* Owner. Drops and wipes what the leader has dropped, and takes over when the rest expires. After
+ * whatever drops, expires or limits the leader's entries. */
+void log_follow(struct log *log);
 
 /* Where the next entry is to be written. */
 struct log_slot {
@@ -98,7 +111,8 @@ struct log_slot {
  * committed is simply forgotten. Expires first what has expired by now_ms. */
 int log_prepare(struct log *log, size_t bytes, uint64_t now_ms, struct log_slot *ret_slot);
 /* Owner. Publishes the slot's first `bytes` bytes (at least 1), then applies the limits. now_ms as
- * given to log_prepare(). */
+ * given to log_prepare(); in a follower the time of the leader's entry of that number, which comes
+ * first. */
 void log_commit(struct log *log, const struct log_slot *slot, size_t bytes, uint64_t now_ms);
 /* Owner. Drops and wipes what has expired. */
 void log_expire(struct log *log, uint64_t now_ms);
@@ -121,6 +135,11 @@ uint64_t log_first(const struct log *log, uint64_t now_ms);
 /* Owner. The oldest number that a cursor may read at now_ms, history or not; log_end() where none.
  */
 uint64_t log_oldest(const struct log *log, uint64_t now_ms);
+/* Owner. The time of the entry appended last. */
+static inline uint64_t log_newest_ms(const struct log *log)
+{
+    return log->newest_ms;
+}
 /* Owner. The history's size at the last append or expiry. */
 static inline uint64_t log_kept_bytes(const struct log *log)
 {
@@ -164,3 +183,7 @@ enum log_result log_read(const struct log *log, struct log_cursor *cursor, uint6
  * LOG_GAP (ret_bytes is not written). */
 enum log_result log_next(const struct log *log, struct log_cursor *cursor, uint64_t now_ms,
                          struct slice *ret_bytes, struct log_read *ret);
+
+/* Any shard. The time of the entry that log_next() gave last by this cursor; as long as its bytes
+ * are valid. */
+uint64_t log_cursor_time_ms(const struct log_cursor *cursor);

@@ -14,6 +14,7 @@ enum {
     ENTRY_MAX = 100000,
     ENTRIES_MAX = 4000, /* of one run */
     SHIFTS = 4096,
+    STANDING_MAX = 8 * ENTRIES_MAX,
 };
 
 /* Entry n holds pattern[shift(n)...]: no byte of it is zero. */
@@ -50,6 +51,17 @@ struct twin {
 };
 
 static struct twin twin;
+
+/* A follower's entry whose bytes stand in memory. Followers come and go: each has an age. */
+struct standing {
+    uint64_t number;
+    unsigned age;
+    const uint8_t *at;
+    size_t bytes;
+};
+
+static struct standing standing[STANDING_MAX];
+static size_t standing_count;
 
 /* All of the twin's entries below this have expired by now_ms, by the limits in force. */
 static uint64_t twin_expired(uint64_t now_ms)
@@ -127,6 +139,13 @@ static void note_wiped(uintptr_t block, size_t bytes)
         if (!entry->wiped && at >= block && at + entry->bytes <= block + bytes)
             entry->wiped = true;
     }
+    for (size_t i = 0; i < standing_count;) {
+        uintptr_t at = (uintptr_t)standing[i].at;
+        if (at >= block && at + standing[i].bytes <= block + bytes)
+            standing[i] = standing[--standing_count];
+        else
+            i++;
+    }
 }
 
 void explicit_bzero(void *block, size_t bytes)
@@ -162,6 +181,9 @@ struct world {
     _Atomic uint64_t bytes_used;
     struct log_env env;
     struct log log;
+    bool followed;
+    struct log follower;
+    unsigned age; /* of the follower */
     struct reader readers[READERS];
     struct log_cursor cursors[CURSORS]; /* cursor i belongs to reader i % READERS */
 };
@@ -209,11 +231,14 @@ static void world_deinit(struct world *w)
 {
     for (uint32_t i = 0; i < READERS; i++)
         epoch_offline(&w->epoch, i);
+    if (w->followed)
+        log_deinit(&w->follower);
     log_deinit(&w->log);
     epoch_bin_drain(&w->bin);
     CU_ASSERT_EQUAL(atomic_load(&w->bytes_used), 0);
     for (uint64_t number = 1; number < twin.end; number++)
         CU_ASSERT(twin.entries[number].wiped);
+    CU_ASSERT_EQUAL(standing_count, 0);
     epoch_deinit(&w->epoch);
     twin.end = 1; /* no wipe is noted any more */
 }
@@ -265,6 +290,42 @@ static uint64_t check_chain(const struct log *log)
     return bytes + (log->spare ? sizeof(*log->spare) + log->spare->size : 0);
 }
 
+static void check_follower(const struct world *w)
+{
+    const struct log *log = &w->follower;
+    uint64_t expiry = log_expiry_ms(log), stands = 0, bytes = 0;
+
+    CU_ASSERT(log_end(log) == twin.end);
+    CU_ASSERT(atomic_load(&log->held) == twin.held && atomic_load(&log->kept) == twin.held);
+    CU_ASSERT_EQUAL(atomic_load(&log->dead_ms), atomic_load(&w->log.dead_ms));
+    CU_ASSERT_EQUAL(atomic_load(&log->entry_ttl_ms), atomic_load(&w->log.entry_ttl_ms));
+    CU_ASSERT_EQUAL(log_first(log, w->now_ms), log_oldest(&w->log, w->now_ms));
+    CU_ASSERT_EQUAL(log_oldest(log, w->now_ms), log_oldest(&w->log, w->now_ms));
+    CU_ASSERT(log_is_empty(log) == log_is_empty(&w->log));
+    if (log_is_empty(log))
+        CU_ASSERT_EQUAL(expiry, UINT64_MAX)
+    else if (twin.limits.ttl_from == TTL_FROM_MESSAGE)
+        CU_ASSERT_EQUAL(expiry, twin.entries[twin.held].time_ms + twin.limits.ttl_ms)
+    else
+        CU_ASSERT_EQUAL(expiry, log_expiry_ms(&w->log));
+    CU_ASSERT(place_is_right(log, &log->kept_at, twin.held));
+    CU_ASSERT(place_is_right(log, &log->held_at, twin.held));
+    CU_ASSERT(place_is_right(log, &log->unwiped_at, twin.held));
+    for (size_t i = 0; i < standing_count; i++) {
+        if (standing[i].age != w->age || standing[i].number < twin.held)
+            continue;
+        stands++;
+        bytes += standing[i].bytes;
+    }
+    CU_ASSERT(stands == twin.end - twin.held && log_kept_bytes(log) == bytes);
+    CU_ASSERT_EQUAL(log->window_bytes, 0);
+}
+
+static uint64_t check_chains(const struct world *w)
+{
+    return check_chain(&w->log) + (w->followed ? check_chain(&w->follower) : 0);
+}
+
 static void check_world(struct world *w)
 {
     const struct log *log = &w->log;
@@ -281,9 +342,116 @@ static void check_world(struct world *w)
     CU_ASSERT(place_is_right(log, &log->unwiped_at, log->unwiped_at.number));
     CU_ASSERT(log->unwiped_at.number <= twin.held);
     CU_ASSERT(log_is_empty(log) == (twin.held == twin.end));
-    CU_ASSERT(check_chain(log) <= atomic_load(&w->bytes_used));
+    CU_ASSERT(check_chains(w) <= atomic_load(&w->bytes_used));
+    if (w->followed)
+        check_follower(w);
     for (uint64_t number = twin.held; number < twin.end; number++)
         CU_ASSERT(!twin.entries[number].wiped);
+}
+
+/* The follower: its entry n is entry n of the log, a byte at a time backwards, and n % 3 bytes. */
+
+static size_t follower_bytes(uint64_t number)
+{
+    return twin.entries[number].bytes + number % 3;
+}
+
+static bool is_follower_entry(struct slice bytes, uint64_t number)
+{
+    size_t more = number % 3;
+
+    if (bytes.len != follower_bytes(number))
+        return false;
+    for (size_t i = more; i < bytes.len; i++)
+        if (bytes.data[i] != expected(number)[bytes.len - 1 - i])
+            return false;
+    return true;
+}
+
+/* Entry `number` of the log, which has it, into the follower. */
+static void follow_entry(struct world *w, const struct log_slot *slot, uint64_t number)
+{
+    size_t bytes = follower_bytes(number);
+
+    CU_ASSERT(slot->number == number && slot->cap >= bytes);
+    memset(slot->bytes, 'F', number % 3);
+    for (size_t i = number % 3; i < bytes; i++)
+        slot->bytes[i] = expected(number)[bytes - 1 - i];
+    CU_ASSERT_FATAL(standing_count < STANDING_MAX);
+    standing[standing_count++] =
+        (struct standing){.number = number, .age = w->age, .at = slot->bytes, .bytes = bytes};
+    log_commit(&w->follower, slot, bytes, twin.entries[number].time_ms);
+}
+
+static void step_begin_following(struct world *w)
+{
+    struct log_cursor cursor;
+    struct log_slot slot;
+    struct log_read read;
+    struct slice bytes;
+    int error = 0;
+
+    if (w->followed)
+        return;
+    log_expire(&w->log, w->now_ms);
+    twin_expire(w->now_ms);
+    w->age++;
+    log_init_follower(&w->follower, &w->env, &w->log);
+    CU_ASSERT_EQUAL(log_end(&w->follower), twin.held);
+    if (below(w, 4) == 0)
+        mem_fail_after((long)below(w, 8));
+    log_cursor_init(&cursor, log_end(&w->follower));
+    while (!error && log_next(&w->log, &cursor, w->now_ms, &bytes, &read) == LOG_BYTES) {
+        uint64_t number = cursor.next - 1;
+        CU_ASSERT_EQUAL(log_cursor_time_ms(&cursor), twin.entries[number].time_ms);
+        error = log_prepare(&w->follower, follower_bytes(number), w->now_ms, &slot);
+        if (!error)
+            follow_entry(w, &slot, number);
+    }
+    mem_fail_after(-1);
+    w->followed = !error;
+    if (error)
+        log_deinit(&w->follower); /* half built */
+}
+
+static void step_end_following(struct world *w)
+{
+    if (w->followed)
+        log_deinit(&w->follower);
+    w->followed = false;
+}
+
+/* The next number that the log yields, with its bytes, behind what is gone; the end where none. */
+static uint64_t next_there(const struct world *w, const struct log *log, struct log_cursor *cursor,
+                           struct slice *ret_bytes)
+{
+    struct log_read read;
+    enum log_result result = LOG_GAP;
+
+    while (result == LOG_GAP)
+        result = log_next(log, cursor, w->now_ms, ret_bytes, &read);
+    return result == LOG_BYTES ? cursor->next - 1 : twin.end;
+}
+
+/* From any number on, both give the same numbers and miss the same. */
+static void step_read_both(struct world *w)
+{
+    struct log_cursor one, other;
+    struct slice bytes, followed;
+    uint64_t from = 1 + below(w, twin.end), number;
+
+    if (!w->followed)
+        return;
+    log_cursor_init(&one, from);
+    log_cursor_init(&other, from);
+    do {
+        number = next_there(w, &w->log, &one, &bytes);
+        CU_ASSERT_EQUAL(next_there(w, &w->follower, &other, &followed), number);
+        if (number < twin.end) {
+            CU_ASSERT(number >= twin_expired(w->now_ms) && is_follower_entry(followed, number));
+            CU_ASSERT_EQUAL(log_cursor_time_ms(&other), log_cursor_time_ms(&one));
+        }
+    } while (number < twin.end);
 }
 
 /* Steps */
@@ -291,13 +459,15 @@ static void check_world(struct world *w)
 static void step_append(struct world *w)
 {
     size_t bytes = some_size(w), spare = below(w, 3) ? 0 : below(w, 300);
-    struct log_slot slot;
+    struct log_slot slot, followed;
 
     if (twin.end > ENTRIES_MAX)
         return;
     if (below(w, 20) == 0)
-        mem_fail_after((long)below(w, 2));
+        mem_fail_after((long)below(w, 3));
     int error = log_prepare(&w->log, bytes + spare, w->now_ms, &slot);
+    if (!error && w->followed)
+        error = log_prepare(&w->follower, bytes + 2, w->now_ms, &followed);
     mem_fail_after(-1);
     twin_expire(w->now_ms);
     if (error) {
@@ -310,6 +480,8 @@ static void step_append(struct world *w)
         return;
     log_commit(&w->log, &slot, bytes, w->now_ms);
     twin_append(&slot, bytes, w->now_ms);
+    if (w->followed)
+        follow_entry(w, &followed, slot.number);
 }
 
 /* The first number that a cursor may still read. */
@@ -433,6 +605,8 @@ static void step_expire(struct world *w)
 static void step_settle(struct world *w)
 {
     step_expire(w);
+    if (w->followed)
+        log_follow(&w->follower);
     for (int rounds = 0; rounds < 3; rounds++) {
         for (uint32_t i = 0; i < READERS; i++)
             step_quiesce(w, i);
@@ -441,7 +615,9 @@ static void step_settle(struct world *w)
     CU_ASSERT(!w->bin.first);
     for (uint64_t number = 1; number < twin.expired; number++)
         CU_ASSERT(twin.entries[number].wiped);
-    CU_ASSERT_EQUAL(check_chain(&w->log), atomic_load(&w->bytes_used));
+    for (size_t i = 0; i < standing_count; i++)
+        CU_ASSERT(w->followed && standing[i].age == w->age && standing[i].number >= twin.held);
+    CU_ASSERT_EQUAL(check_chains(w), atomic_load(&w->bytes_used));
 }
 
 static void step_limits(struct world *w)
@@ -487,6 +663,21 @@ static void step(struct world *w)
         step_limits(w);
     else if (choice < 997)
         step_clear(w);
+    if (w->followed)
+        log_follow(&w->follower);
+
+    choice = below(w, 1000);
+    if (choice < 10)
+        step_begin_following(w);
+    else if (choice < 13)
+        step_end_following(w);
+    else if (choice < 30)
+        step_read_both(w);
+    else if (choice < 40 && w->followed) { /* expired by itself, a moment before its leader */
+        log_expire(&w->follower, w->now_ms);
+        step_expire(w);
+        log_follow(&w->follower);
+    }
 }
 
 static void test_log__any_operations_agree_with_the_naive_twin(void)
