@@ -99,8 +99,9 @@ int http_answer_error(struct buf *out, unsigned status, const char *code, const 
 {
     char json[512];
     size_t before = out->len;
-    int len = snprintf(json, sizeof(json), "{\"error\":{\"code\":\"%s\",\"message\":\"%s\"}}", code,
-                       message);
+    /* The newline is for people who look with curl. */
+    int len = snprintf(json, sizeof(json), "{\"error\":{\"code\":\"%s\",\"message\":\"%s\"}}\n",
+                       code, message);
 
     if (len < 0 || (size_t)len >= sizeof(json))
         return -ENOBUFS;

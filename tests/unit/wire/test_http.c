@@ -640,9 +640,9 @@ static void test_http__errors_are_answered_in_json(void)
         0);
     CU_ASSERT(slice_is(buf_slice(&out),
                        "HTTP/1.1 405 Method Not Allowed\r\n" DATE_LINE "Server: ringroom\r\n"
-                       "Content-Type: application/json\r\nAllow: GET\r\nContent-Length: 48\r\n"
+                       "Content-Type: application/json\r\nAllow: GET\r\nContent-Length: 49\r\n"
                        "Connection: close\r\n\r\n"
-                       "{\"error\":{\"code\":\"method\",\"message\":\"GET only\"}}"));
+                       "{\"error\":{\"code\":\"method\",\"message\":\"GET only\"}}\n"));
     buf_deinit(&out);
 }
 
