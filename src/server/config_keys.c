@@ -41,7 +41,7 @@ const struct config_key config_keys[] = {
     NUMBER(32, "shards", "0", 0, CONFIG_SHARDS_MAX, shards,
            "Threads that serve. 0: one per CPU that the process may use"),
     OTHER(CONFIG_ORIGINS, "origins", "[]", 0,
-          "Web pages that may connect, by their Origin. None: those of the same host"),
+          "Web pages that may connect, by their Origin; CORS too. None: those of the same host"),
 
     NUMBER(32, "retention.ttl", "3600", RETENTION_TTL_MIN_S, RETENTION_TTL_MAX_S,
            settings.retention.defaults.ttl_s, "Seconds that messages are kept"),
