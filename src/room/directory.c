@@ -90,7 +90,7 @@ struct room *directory_open(struct directory *directory, struct slice name)
     list_init(&room->seats);
     table_init(&room->users);
     table_init(&room->cids);
-    room->cids_end = &room->cids_first;
+    list_init(&room->cids_by_age);
     new_epoch(room->epoch);
     room->name_len = (uint8_t)name.len;
     memcpy(room->name, name.data, name.len);

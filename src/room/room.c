@@ -213,30 +213,21 @@ const struct room_cid *room_find_cid(struct room *room, struct slice uid, struct
     return found && found->seq >= log_first(&room->log, now_ms) ? found : NULL;
 }
 
-/* Takes the mark of an expired message out, so that its cid can be used again. */
 static void forget_cid(struct room *room, struct room_cid *old)
 {
-    for (struct room_cid **at = &room->cids_first; *at; at = &(*at)->next) {
-        if (*at != old)
-            continue;
-        *at = old->next;
-        if (!*at)
-            room->cids_end = at;
-        break;
-    }
+    list_remove(&old->by_age);
     table_remove(&room->cids, &old->link);
     mem_free(old);
 }
 
 void room_forget_cids(struct room *room, uint64_t below_seq)
 {
-    while (room->cids_first && room->cids_first->seq < below_seq) {
-        struct room_cid *cid = room->cids_first;
-        room->cids_first = cid->next;
-        if (!room->cids_first)
-            room->cids_end = &room->cids_first;
-        table_remove(&room->cids, &cid->link);
-        mem_free(cid);
+    list_each(link, &room->cids_by_age)
+    {
+        struct room_cid *cid = container_of(link, struct room_cid, by_age);
+        if (cid->seq >= below_seq)
+            break;
+        forget_cid(room, cid);
     }
 }
 
@@ -280,13 +271,12 @@ void room_commit(struct room *room, struct room_message *message, size_t bytes, 
         struct room_cid *mark = message->mark;
         struct table_link *old =
             table_find(&room->cids, mark->link.hash, cid_matches, &mark->check);
-        if (old)
+        if (old) /* its message has expired: the cid can be used again */
             forget_cid(room, container_of(old, struct room_cid, link));
         mark->seq = message->slot.number;
         mark->ts_ms = message->ts_ms;
         table_insert(&room->cids, &mark->link, mark->link.hash);
-        *room->cids_end = mark;
-        room->cids_end = &mark->next;
+        list_append(&room->cids_by_age, &mark->by_age);
         message->mark = NULL;
     }
     room_forget_cids(room, atomic_load_explicit(&room->log.kept, memory_order_relaxed));

@@ -56,9 +56,9 @@ struct room {
     struct timer sweep;  /* set while something in here will expire, or a count is due */
     struct list seats;
     struct table users;
-    struct table cids; /* struct room_cid; remembered as long as its message is kept */
-    struct room_cid *cids_first, **cids_end; /* oldest first */
-    uint32_t sessions;                       /* connections in the room */
+    struct table cids;             /* struct room_cid; remembered as long as its message is kept */
+    struct list cids_by_age;       /* oldest first */
+    uint32_t sessions;             /* connections in the room */
     _Atomic uint32_t members_seen; /* room_members(), for other shards; may lag a little */
     struct retention retention;
     uint64_t last_ts_ms; /* Unix time of the newest message: never goes back */
@@ -130,7 +130,7 @@ uint64_t room_expires_in_s(const struct room *room, uint64_t now_ms);
 /* The sender's own mark of a message, so that a retry is not stored twice. */
 struct room_cid {
     struct table_link link;
-    struct room_cid *next;
+    struct list by_age;
     uint64_t check; /* a second, independent hash: 128 bits identify uid and cid */
     uint64_t seq, ts_ms;
 };

@@ -428,7 +428,7 @@ static void test_room__a_mark_is_found_while_its_message_is_kept(void)
     CU_ASSERT_EQUAL(found(room, "ann", "c1"), 1);
     say(room); /* over the limit: the first has gone */
     CU_ASSERT_EQUAL(found(room, "ann", "c1"), 0);
-    CU_ASSERT(room->cids.count == 0 && !room->cids_first);
+    CU_ASSERT(room->cids.count == 0 && list_empty(&room->cids_by_age));
     CU_ASSERT_EQUAL(send_marked(room, "ann", "c1", &message), 0);
     CU_ASSERT_EQUAL(found(room, "ann", "c1"), 5);
     teardown();
@@ -482,6 +482,23 @@ static void test_room__a_mark_of_a_cancelled_message_is_not_remembered(void)
     teardown();
 }
 
+/* Each remembered mark once, oldest first. */
+static bool marks_are_in_order(struct room *room)
+{
+    uint64_t seq = 0;
+    uint32_t count = 0;
+
+    list_each(link, &room->cids_by_age)
+    {
+        const struct room_cid *mark = container_of(link, struct room_cid, by_age);
+        if (mark->seq <= seq)
+            return false;
+        seq = mark->seq;
+        count++;
+    }
+    return count == room->cids.count;
+}
+
 /* Against an array of who marked what. */
 static void test_room__marks_agree_with_a_naive_twin(void)
 {
@@ -513,6 +530,7 @@ static void test_room__marks_agree_with_a_naive_twin(void)
             CU_ASSERT_EQUAL(found(room, "ann", cid), seq_of[i] >= first ? seq_of[i] : 0);
         }
         CU_ASSERT(room->cids.count <= 21);
+        CU_ASSERT(marks_are_in_order(room));
     }
     teardown();
 }
