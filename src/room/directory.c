@@ -42,6 +42,8 @@ static void sweep(struct timer *timer, uint64_t now_ms)
     room_forget_cids(room, log_first(&room->log, now_ms));
     if (room->count_due && now_ms >= room->counted_ms + COUNT_EVERY_MS && directory->count_due)
         directory->count_due(directory->user, room, now_ms);
+    if (room->linger_ms <= now_ms)
+        room->linger_ms = 0;
     if (!room_settle(room))
         room_schedule(room);
 }
@@ -54,6 +56,8 @@ void room_schedule(struct room *room)
         due = log_expiry_ms(room->notices);
     if (room->count_due && room->counted_ms + COUNT_EVERY_MS < due)
         due = room->counted_ms + COUNT_EVERY_MS;
+    if (room->linger_ms && room->linger_ms < due)
+        due = room->linger_ms;
     if (due == UINT64_MAX)
         wheel_cancel(room->directory->wheel, &room->sweep);
     else
@@ -125,9 +129,16 @@ static void room_free(struct room *room)
     mem_free(room);
 }
 
+void room_linger(struct room *room, uint64_t until_ms)
+{
+    if (until_ms > room->linger_ms)
+        room->linger_ms = until_ms;
+    room_schedule(room);
+}
+
 bool room_settle(struct room *room)
 {
-    if (room->sessions || !log_is_empty(&room->log))
+    if (room->sessions || !log_is_empty(&room->log) || room->linger_ms)
         return false;
     room_free(room);
     return true;

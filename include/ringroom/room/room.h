@@ -4,8 +4,9 @@
  *           a seat here: name, epoch, log and notices (log_read and the like).
  * Ownership the directory owns rooms. A seat belongs to the shard that sits in
  *           it; it is lent to the room from its first session to its last.
- * Life      from the first join or message until the last session has left and
- *           the last message has expired: room_settle() frees it then. */
+ * Life      from the first join or message until the last session has left, the
+ *           last message has expired and nobody is waited for (room_linger()):
+ *           room_settle() frees it then. */
 #pragma once
 
 #include "ringroom/base/list.h"
@@ -53,7 +54,7 @@ struct room {
     struct directory *directory;
     struct log log;
     struct log *notices; /* allocated with the first session, freed with the last */
-    struct timer sweep;  /* set while something in here will expire, or a count is due */
+    struct timer sweep;  /* set while something will expire or end, or a count is due */
     struct list seats;
     struct table users;
     struct table cids;             /* struct room_cid; remembered as long as its message is kept */
@@ -64,6 +65,7 @@ struct room {
     uint64_t last_ts_ms; /* Unix time of the newest message: never goes back */
     uint64_t counted_ms; /* when the last count-only presence notice was sent */
     bool count_due;      /* presence changed since */
+    uint64_t linger_ms;  /* not freed before this moment; 0 from when the sweep has seen it pass */
     char epoch[ROOM_EPOCH_BYTES];
     uint8_t name_len;
     char name[];
@@ -164,5 +166,10 @@ bool room_notify(struct room *room, uint64_t except, struct slice wire, uint64_t
 
 /* Sets the sweep for the next expiry. After every append. */
 void room_schedule(struct room *room);
-/* Frees the room where nobody is in it and nothing is kept. True where it is gone. */
+/* Keeps the room, and with it its epoch, until that moment at least, so that its only member finds
+ * it again after a short break. The sweep comes by then and settles it. Never shortens an earlier
+ * one. */
+void room_linger(struct room *room, uint64_t until_ms);
+/* Frees the room where nobody is in it, nothing is kept and it does not linger. True where it is
+ * gone. */
 bool room_settle(struct room *room);

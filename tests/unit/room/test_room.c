@@ -582,6 +582,57 @@ static void test_room__an_empty_room_is_gone_and_comes_back_with_another_epoch(v
     teardown();
 }
 
+static void test_room__a_lingering_room_keeps_its_epoch_through_a_short_break(void)
+{
+    char epoch[ROOM_EPOCH_BYTES];
+
+    setup(60, TTL_FROM_LAST_MESSAGE);
+    struct room *room = open_room("r");
+    memcpy(epoch, room->epoch, sizeof(epoch));
+    join(room, "ann", "Ann");
+    room_leave(room, &w.seat, slice_of("ann"));
+    room_linger(room, w.now_ms + 5000);
+    CU_ASSERT(!room_settle(room));
+    pass(4000);
+    CU_ASSERT(find_room("r") == room && memcmp(epoch, room->epoch, sizeof(epoch)) == 0);
+    room_linger(room, w.now_ms + 500); /* no sooner for that */
+    pass(900);
+    CU_ASSERT(!room_settle(room));
+    pass(100 + WHEEL_TICK_MS);
+    CU_ASSERT(!find_room("r") && w.wheel.count == 0);
+    teardown();
+}
+
+/* Neither holds the other up, nor does a member who came back. */
+static void test_room__a_room_lingers_beside_what_else_it_waits_for(void)
+{
+    setup(2, TTL_FROM_LAST_MESSAGE);
+    struct room *room = open_room("r");
+    say(room);
+    room_linger(room, w.now_ms + 5000);
+    pass(2000 + WHEEL_TICK_MS);
+    CU_ASSERT(find_room("r") == room && log_is_empty(&room->log));
+    pass(3000);
+    CU_ASSERT_PTR_NULL(find_room("r"));
+
+    room = open_room("r");
+    room_linger(room, w.now_ms + 1000);
+    say(room);
+    pass(1000 + WHEEL_TICK_MS);
+    CU_ASSERT(find_room("r") == room && !room->linger_ms);
+    pass(1000);
+    CU_ASSERT_PTR_NULL(find_room("r"));
+
+    room = open_room("r");
+    room_linger(room, w.now_ms + 1000);
+    join(room, "ann", "Ann");
+    pass(1000 + WHEEL_TICK_MS);
+    CU_ASSERT(find_room("r") == room && w.wheel.count == 0);
+    room_leave(room, &w.seat, slice_of("ann"));
+    CU_ASSERT(room_settle(room));
+    teardown();
+}
+
 static void test_room__with_members_a_room_goes_on_counting_after_all_has_expired(void)
 {
     setup(1, TTL_FROM_LAST_MESSAGE);
@@ -878,6 +929,8 @@ UNIT_MAIN("room/room", UNIT_TEST(test_room__a_user_with_several_sessions_is_one_
           UNIT_TEST(test_room__marks_agree_with_a_naive_twin),
           UNIT_TEST(test_room__the_time_of_messages_never_goes_back),
           UNIT_TEST(test_room__an_empty_room_is_gone_and_comes_back_with_another_epoch),
+          UNIT_TEST(test_room__a_lingering_room_keeps_its_epoch_through_a_short_break),
+          UNIT_TEST(test_room__a_room_lingers_beside_what_else_it_waits_for),
           UNIT_TEST(test_room__with_members_a_room_goes_on_counting_after_all_has_expired),
           UNIT_TEST(test_room__rules_by_name_decide_what_is_kept),
           UNIT_TEST(test_room__the_sweep_comes_in_time),
