@@ -2,13 +2,13 @@
 #include "ringroom/shard/ask.h"
 #include "ringroom/base/check.h"
 
-struct ask *ask_new(enum post_kind kind, struct conn *conn, size_t bytes)
+struct ask *ask_new(enum post_kind kind, struct client *client, size_t bytes)
 {
     struct ask *ask = mem_alloc(sizeof(*ask) + bytes);
 
     if (!ask)
         return NULL;
-    *ask = (struct ask){.post.kind = (uint8_t)kind, .conn = conn, .cap = (uint32_t)bytes};
+    *ask = (struct ask){.post.kind = (uint8_t)kind, .client = client, .cap = (uint32_t)bytes};
     buf_init(&ask->reply, 0); /* who expects a long reply says how long */
     return ask;
 }

@@ -2,9 +2,6 @@
 #include "ringroom/shard/conn.h"
 #include "shard_core.h"
 #include "ringroom/base/check.h"
-#include "ringroom/base/encode.h"
-#include "ringroom/base/hash.h"
-#include "ringroom/base/random.h"
 
 #include <unistd.h>
 
@@ -111,42 +108,54 @@ static void closed(struct stream *stream)
 {
     struct conn *conn = container_of(stream, struct conn, stream);
 
-    if (!conn->letters)
+    if (!conn->client.letters)
         bury(conn);
-}
-
-void conn_letter_home(struct conn *conn)
-{
-    CHECK(conn->letters > 0);
-    conn->letters--;
-    if (conn->stream.slot < 0) {
-        if (!conn->letters)
-            bury(conn);
-    } else
-        conn_unblock(conn);
 }
 
 static const struct stream_handler handler = {
     .on_bytes = conn_bytes, .on_end = ended, .on_writable = writable, .on_closed = closed};
 
+/* As a carrier */
+
+static void letter_home(struct client *client)
+{
+    struct conn *conn = conn_of(client);
+
+    if (conn->stream.slot >= 0)
+        conn_unblock(conn);
+    else if (!client->letters)
+        bury(conn);
+}
+
+static void answer(struct client *client, struct ask *ask)
+{
+    conn_native_answer(conn_of(client), ask);
+}
+
+static void news(struct client *client)
+{
+    struct conn *conn = conn_of(client);
+
+    if (stream_idle(&conn->stream))
+        conn_want_flush(conn);
+}
+
+static bool leaving(struct client *client, struct member *member)
+{
+    struct conn *conn = conn_of(client);
+
+    return conn->cut != member || conn_complete_cut(conn);
+}
+
+static void drop(struct client *client)
+{
+    conn_abort(conn_of(client));
+}
+
+static const struct client_carrier carrier = {
+    .answer = answer, .letter_home = letter_home, .news = news, .leaving = leaving, .abort = drop};
+
 /* Opening */
-
-/* The uid follows from the sid by a keyed hash: who knows the sid, a secret of its client, is the
- * same user again; nobody can go back from the uid. */
-static void derive_uid(struct conn *conn)
-{
-    conn->user = hash_bytes(slice_make(conn->sid, CONN_SID_BYTES));
-    encode_base64url(conn->uid, &conn->user, CONN_UID_BYTES / 4 * 3);
-}
-
-static void give_ids(struct conn *conn)
-{
-    uint8_t bits[16];
-
-    random_bytes(bits, sizeof(bits));
-    encode_base64url(conn->sid, bits, sizeof(bits));
-    derive_uid(conn);
-}
 
 static bool is_base64url(char c)
 {
@@ -156,13 +165,13 @@ static bool is_base64url(char c)
 
 void conn_take_sid(struct conn *conn, struct slice sid)
 {
-    if (sid.len != CONN_SID_BYTES)
+    if (sid.len != CLIENT_SECRET_BYTES)
         return;
     for (size_t i = 0; i < sid.len; i++)
         if (!is_base64url((char)sid.data[i]))
             return;
     memcpy(conn->sid, sid.data, sid.len);
-    derive_uid(conn);
+    client_derive_uid(&conn->client, conn->sid);
 }
 
 static struct conn *conn_new(struct shard *shard, bool tls)
@@ -172,12 +181,11 @@ static struct conn *conn_new(struct shard *shard, bool tls)
     if (!conn)
         return NULL;
     conn->shard = shard;
+    client_init(&conn->client, shard, &carrier);
     timer_init(&conn->timer, timer_fired);
     list_init(&conn->link);
     list_init(&conn->ready);
     list_init(&conn->unblocked);
-    list_init(&conn->members);
-    list_init(&conn->dirty);
     buf_init(&conn->out, 2 * CONN_OUT_HIGH + conn_reply_max(shard->settings));
     buf_init(&conn->sealed, 4 * TLS_HANDSHAKE_OUT_MAX);
     buf_init(&conn->stash, (size_t)2 * SHARD_RECV_BUFFERS * SHARD_RECV_BUFFER_BYTES);
@@ -187,7 +195,8 @@ static struct conn *conn_new(struct shard *shard, bool tls)
         conn_free(conn);
         return NULL;
     }
-    give_ids(conn);
+    client_new_secret(conn->sid);
+    client_derive_uid(&conn->client, conn->sid);
     return conn;
 }
 
@@ -217,7 +226,7 @@ void conn_abort(struct conn *conn)
         return;
     conn->cut = NULL;
     conn->phase = CONN_DEAD;
-    conn_leave_all(conn);
+    client_leave_all(&conn->client);
     wheel_cancel(&conn->shard->wheel, &conn->timer);
     list_remove(&conn->ready);
     list_remove(&conn->unblocked);
@@ -226,7 +235,7 @@ void conn_abort(struct conn *conn)
 
 static void start_closing(struct conn *conn)
 {
-    conn_leave_all(conn);
+    client_leave_all(&conn->client);
     if (conn->phase == CONN_DEAD) /* leaving found it beyond help */
         return;
     conn->phase = CONN_CLOSING;
@@ -314,6 +323,6 @@ void conn_free(struct conn *conn)
     buf_deinit(&conn->out);
     buf_deinit(&conn->sealed);
     buf_deinit(&conn->stash);
-    mem_free(conn->name);
+    client_deinit(&conn->client);
     mem_free(conn);
 }

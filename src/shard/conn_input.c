@@ -9,7 +9,8 @@ static bool is_blocked(const struct conn *conn)
 {
     if (conn->phase >= CONN_CLOSING)
         return false;
-    return conn->waiting || conn->out.len > CONN_OUT_HIGH || conn->letters >= CONN_LETTERS_MAX;
+    return conn->client.waiting || conn->out.len > CONN_OUT_HIGH ||
+           conn->client.letters >= CLIENT_LETTERS_MAX;
 }
 
 /* WebSocket */

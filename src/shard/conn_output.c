@@ -37,6 +37,36 @@ void conn_send_gap(struct conn *conn, struct member *member, const struct log_re
         conn_send_frame(conn, WS_TEXT, buf_slice(&shard->text));
 }
 
+/* Of a frame sent in part, the rest goes to `out`, since the log's will not be read any more. */
+bool conn_complete_cut(struct conn *conn)
+{
+    struct shard *shard = conn->shard;
+    struct member *member = conn->cut;
+    struct buf rest;
+    struct log_read read;
+    int error = 0;
+
+    buf_init(&rest, LOG_ENTRY_MAX_BYTES + conn->out.len);
+    while (member->messages.offset && !error) {
+        if (log_read(&member->view->room->log, &member->messages, shard->now_ms, shard->plain, 1024,
+                     true, &read) != LOG_BYTES)
+            error = -1;
+        else
+            error = buf_append(&rest, shard->plain, read.bytes);
+    }
+    if (!error)
+        error = buf_append(&rest, conn->out.data, conn->out.len);
+    if (error) {
+        buf_deinit(&rest);
+        return false;
+    }
+    rest.max = conn->out.max > rest.len ? conn->out.max : rest.len + WS_CONTROL_MAX;
+    buf_deinit(&conn->out);
+    conn->out = rest;
+    conn->cut = NULL;
+    return true;
+}
+
 /* Gathering */
 
 /* A run of bytes being filled. */
@@ -108,7 +138,7 @@ static bool gather_notices(struct conn *conn, struct member *member, struct gath
         if (result == LOG_BYTES) {
             memcpy(&except, notice.data, ROOM_NOTICE_HEAD);
             notice = slice_from(notice, ROOM_NOTICE_HEAD);
-            if (except != conn->user) {
+            if (except != conn->client.user) {
                 if (notice.len > space(g))
                     return false;
                 memcpy(g->data + g->len, notice.data, notice.len);
@@ -162,8 +192,8 @@ static bool gather_room(struct conn *conn, struct member *member, struct gather 
 
 static void gather_rooms(struct conn *conn, struct gather *g)
 {
-    while (!list_empty(&conn->dirty) && space(g) && !conn->cut && !conn->out.len) {
-        struct list *link = list_pop(&conn->dirty);
+    while (!list_empty(&conn->client.dirty) && space(g) && !conn->cut && !conn->out.len) {
+        struct list *link = list_pop(&conn->client.dirty);
         struct member *member = container_of(link, struct member, dirty);
 
         if (gather_room(conn, member, g)) {
@@ -172,7 +202,7 @@ static void gather_rooms(struct conn *conn, struct gather *g)
         }
         if (conn->phase == CONN_DEAD) /* and the member with it */
             return;
-        list_append(&conn->dirty, link); /* the other rooms first, next time */
+        list_append(&conn->client.dirty, link); /* the other rooms first, next time */
         if (!conn->out.len)
             return;
         gather_out(conn, g); /* a gap, told before what follows it */
@@ -183,7 +213,7 @@ static void gather_rooms(struct conn *conn, struct gather *g)
 
 static bool has_more(const struct conn *conn)
 {
-    return conn->cut || conn->out.len || !list_empty(&conn->dirty);
+    return conn->cut || conn->out.len || !list_empty(&conn->client.dirty);
 }
 
 void conn_writable(struct conn *conn)

@@ -8,8 +8,6 @@
 
 #include <errno.h>
 
-static const struct native_fault no_memory = {"unavailable",
-                                              "the server is out of memory for now; try again"};
 static const struct native_fault no_room = {"no_such_room", "room: there is no such room"};
 
 /* Tells every shard with members in the room, each at most once until it has looked. */
@@ -85,7 +83,7 @@ static void join(struct shard *shard, struct ask *ask)
     bool came;
 
     if (!room) {
-        ask->fault = no_memory;
+        ask->fault = fault_no_memory;
         return;
     }
     if (members_max && room_members(room) >= members_max && !room_find_user(room, ask->uid))
@@ -94,7 +92,7 @@ static void join(struct shard *shard, struct ask *ask)
         ask->fault = (struct native_fault){"bad_request",
                                            "since: seq lies beyond the room's newest message"};
     else if (room_join(room, &ask->view->seat, ask->uid, ask->name, &came) != 0)
-        ask->fault = no_memory;
+        ask->fault = fault_no_memory;
     if (ask->fault.code) {
         room_settle(room);
         return;
@@ -115,7 +113,7 @@ static void state(struct shard *shard, struct ask *ask)
     struct room *room = ask->view->seat.room;
 
     if (ask->renames && room_rename(room, ask->uid, ask->name) == -ENOMEM) {
-        ask->fault = no_memory;
+        ask->fault = fault_no_memory;
         return;
     }
     describe(shard, room, &ask->joined);
@@ -140,7 +138,7 @@ static void send_message(struct shard *shard, struct ask *ask)
     int error = room_prepare(room, ask->uid, ask->cid, native_frame_bytes_max(ask->body.len),
                              shard->now_ms, shard->wall_ms, &message);
     if (error) {
-        ask->fault = no_memory;
+        ask->fault = fault_no_memory;
         if (error == -ENOSPC)
             ask->fault.message = "the server keeps as many messages as it may; try again later";
         return;
@@ -167,7 +165,7 @@ static void history(struct shard *shard, struct ask *ask)
     if (!room)
         ask->fault = no_room;
     else if (native_history(&ask->reply, ask->id, room, &ask->range, shard->now_ms) != 0)
-        ask->fault = no_memory;
+        ask->fault = fault_no_memory;
 }
 
 static void members(struct shard *shard, struct ask *ask)
@@ -177,7 +175,7 @@ static void members(struct shard *shard, struct ask *ask)
     if (!room)
         ask->fault = no_room;
     else if (native_members(&ask->reply, ask->id, room) != 0)
-        ask->fault = no_memory;
+        ask->fault = fault_no_memory;
 }
 
 void owner_answer(struct shard *shard, struct ask *ask)
@@ -209,7 +207,7 @@ void owner_answer(struct shard *shard, struct ask *ask)
 void owner_leave(struct shard *shard, struct member *member)
 {
     struct room *room = member->view->seat.room;
-    struct slice uid = conn_uid(member->conn);
+    struct slice uid = client_uid(member->client);
     const struct room_user *user = room_find_user(room, uid);
     char name[ROOM_USER_NAME_MAX];
     struct slice kept = slice_make(name, user ? user->name_len : 0);

@@ -19,22 +19,15 @@ void shard_ask(struct shard *shard, uint32_t owner, struct ask *ask)
     ask->post.from = (uint16_t)shard->index;
     if (owner == shard->index) {
         owner_answer(shard, ask);
-        conn_native_answer(ask->conn, ask);
+        ask->client->carrier->answer(ask->client, ask);
     } else if (shard->asks_count >= ASKS_MAX) {
         ask->fault = busy;
-        conn_native_answer(ask->conn, ask);
+        ask->client->carrier->answer(ask->client, ask);
     } else {
         shard->asks_count++;
-        ask->conn->letters++;
+        ask->client->letters++;
         shard_post(shard, owner, &ask->post);
     }
-}
-
-static void member_free(struct member *member)
-{
-    view_put(member->view);
-    mem_free(member->name);
-    mem_free(member);
 }
 
 void shard_leave(struct shard *shard, struct member *member)
@@ -46,26 +39,28 @@ void shard_leave(struct shard *shard, struct member *member)
         owner_leave(shard, member);
         member_free(member);
     } else {
-        member->conn->letters++;
+        member->client->letters++;
         shard_post(shard, owner, &member->leave);
     }
 }
 
 static void came_home(struct shard *shard, struct post *post)
 {
-    struct conn *conn;
+    struct client *client;
 
     if (post->kind == POST_LEAVE) {
         struct member *member = container_of(post, struct member, leave);
-        conn = member->conn;
+        client = member->client;
         member_free(member);
     } else {
         struct ask *ask = container_of(post, struct ask, post);
-        conn = ask->conn;
+        client = ask->client;
         shard->asks_count--;
-        conn_native_answer(conn, ask);
+        client->carrier->answer(client, ask);
     }
-    conn_letter_home(conn);
+    CHECK(client->letters > 0);
+    client->letters--;
+    client->carrier->letter_home(client);
 }
 
 static void answer(struct shard *shard, struct post *post)
@@ -97,7 +92,7 @@ static void stop(struct shard *shard)
     list_each(link, &shard->conns)
     {
         struct conn *conn = container_of(link, struct conn, link);
-        conn_stop(conn, 100 + conn->user % spread_ms);
+        conn_stop(conn, 100 + conn->client.user % spread_ms);
     }
 }
 

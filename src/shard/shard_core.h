@@ -71,16 +71,17 @@ struct shard {
     uint8_t handshake[TLS_HANDSHAKE_OUT_MAX];
 };
 
+/* client.c */
+extern const struct native_fault fault_no_memory, fault_not_joined, fault_too_fast;
+
 /* post.c: letters. */
 void shard_drain_inbox(struct shard *shard);
 /* Sends an ask to the owner of its room, or answers it on the spot. The answer, or a refusal, goes
- * to conn_native_answer(), perhaps before this returns. */
+ * to its client's carrier, perhaps before this returns. */
 void shard_ask(struct shard *shard, uint32_t owner, struct ask *ask);
 /* Sends a member's leave letter; the member is freed when it is home. */
 void shard_leave(struct shard *shard, struct member *member);
 void shard_post(struct shard *shard, uint32_t to, struct post *post);
-/* A letter of the connection is home. */
-void conn_letter_home(struct conn *conn);
 
 /* owner.c: what a room's owner does. */
 void owner_answer(struct shard *shard, struct ask *ask);

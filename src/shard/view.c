@@ -50,6 +50,13 @@ void view_put(struct view *view)
     mem_free(view);
 }
 
+void member_free(struct member *member)
+{
+    view_put(member->view);
+    mem_free(member->name);
+    mem_free(member);
+}
+
 void view_mark(struct view *view)
 {
     if (list_empty(&view->dirty))
@@ -61,11 +68,10 @@ void view_tell_members(struct view *view)
     list_each(link, &view->current)
     {
         struct member *member = container_of(link, struct member, in_view);
-        struct conn *conn = member->conn;
+        struct client *client = member->client;
 
-        list_append(&conn->dirty, &member->dirty);
-        if (stream_idle(&conn->stream))
-            conn_want_flush(conn);
+        list_append(&client->dirty, &member->dirty);
+        client->carrier->news(client);
     }
     list_splice(&view->behind, &view->current);
 }

@@ -1,6 +1,6 @@
 /* ask.h - a letter between shards: something asked of a room's owner, and its answer.
  *
- * An ask is made by the shard of the connection that wants something, travels to
+ * An ask is made by the shard of the client that wants something, travels to
  * the owner of the room, is answered there in place, and comes home to be
  * delivered and freed: its maker is the one who frees it. Where owner and maker
  * are one shard it is answered on the spot.
@@ -13,7 +13,7 @@
 #include "ringroom/proto/native.h"
 #include "ringroom/sync/inbox.h"
 
-struct conn;
+struct client;
 struct member;
 struct view;
 
@@ -43,16 +43,17 @@ enum { ASKS_MAX = 1 << 16 };
 
 struct ask {
     struct post post;
-    struct conn *conn; /* stays until the ask is home */
+    struct client *client; /* stays until the ask is home */
 
     /* The question. Slices point into bytes[]. */
     struct view *view;     /* of the asking shard; NULL where it has none of that room */
-    struct member *member; /* join: to be made a member when the answer is yes */
+    struct member *member; /* join: to be made a member when the answer is yes; state: who asks */
     struct slice id, room, uid, name, cid, body, since_epoch;
     struct room_wish wish;     /* join */
     struct native_range range; /* history */
     uint64_t user;             /* typing: events that are not for this user */
     bool renames;              /* state: `name` is to be taken over */
+    bool projected;            /* join: reads the room's projection */
 
     /* The answer. */
     struct native_fault fault; /* code NULL: success */
@@ -68,7 +69,7 @@ struct ask {
 };
 
 /* NULL where memory has run out. `bytes` for the slices that ask_put() will copy. */
-struct ask *ask_new(enum post_kind kind, struct conn *conn, size_t bytes);
+struct ask *ask_new(enum post_kind kind, struct client *client, size_t bytes);
 void ask_free(struct ask *ask); /* takes NULL */
 /* Copies a slice into the ask. There must be room. */
 struct slice ask_put(struct ask *ask, struct slice from);

@@ -1,20 +1,15 @@
 /* conn.h - one client: its socket, TLS, HTTP, WebSocket, and the rooms it is in.
  *
- * Threads   the shard that accepted it, for good. `uid` is constant from its
- *           first join on: a room's owner reads it while a letter of the
- *           connection is with it.
+ * Threads   the shard that accepted it, for good.
  * Ownership the shard's list. Freed by the shard's reaper when the socket is
- *           closed and all its letters are home (letters == 0).
+ *           closed and all its letters are home (client.letters == 0).
  * Bound     `out`: input is not read while it is above CONN_OUT_HIGH; `stash`:
- *           likewise; letters: no more requests are read while above
- *           CONN_LETTERS_MAX. */
+ *           likewise. */
 #pragma once
 
-#include "ringroom/base/list.h"
 #include "ringroom/ring/stream.h"
-#include "ringroom/shard/ask.h"
+#include "ringroom/shard/client.h"
 #include "ringroom/shard/settings.h"
-#include "ringroom/shard/view.h"
 #include "ringroom/wire/http.h"
 #include "ringroom/wire/tls.h"
 #include "ringroom/wire/ws.h"
@@ -22,12 +17,8 @@
 enum {
     CONN_OUT_HIGH = 64 << 10,   /* bytes waiting above which no more requests are read */
     CONN_STASH_HIGH = 64 << 10, /* bytes read but not yet acted on, above which receiving pauses */
-    CONN_LETTERS_MAX = 128,     /* letters under way to other shards */
-    CONN_REFUSALS_MAX = 10,     /* rate-limited requests in a row, then close 4009 */
     CONN_LINGER_MS = 1000,      /* for the peer's end after ours */
     CONN_CLOSE_MS = 3000,       /* for a closing connection to take its last bytes */
-    CONN_SID_BYTES = 22,        /* base64url of 128 bits */
-    CONN_UID_BYTES = 8,         /* base64url of 48 bits */
 };
 
 enum conn_phase {
@@ -41,6 +32,7 @@ enum conn_phase {
 
 struct conn {
     struct stream stream;
+    struct client client; /* from the upgrade on */
     struct shard *shard;
     struct list link;      /* in the shard's connections */
     struct list ready;     /* in the shard's list of those to flush; in none otherwise */
@@ -51,24 +43,14 @@ struct conn {
     struct http *http; /* while CONN_HTTP */
     struct ws *ws;     /* from the upgrade on */
 
-    struct list members; /* struct member.in_conn */
-    struct list dirty;   /* struct member.dirty: rooms with news */
-    struct member *cut;  /* a frame of this room's log is sent in part: nothing else may go before
-                          * its rest */
-    struct buf out;      /* plain bytes that go before any room's news */
-    struct buf sealed;   /* TLS bytes that go before anything: handshake, tickets, alerts */
-    struct buf stash;    /* plain bytes received while blocked */
-    char *name;          /* as given last; NULL: none */
+    struct member *cut; /* a frame of this room's log is sent in part: nothing else may go before
+                         * its rest */
+    struct buf out;     /* plain bytes that go before any room's news */
+    struct buf sealed;  /* TLS bytes that go before anything: handshake, tickets, alerts */
+    struct buf stash;   /* plain bytes received while blocked */
 
-    uint64_t user;       /* the uid as a number */
     uint64_t heard_ms;   /* when a frame last came, or the upgrade was made */
-    uint64_t sends_us;   /* rate limit: when the bucket is full again (GCRA's arrival time) */
-    uint64_t typing_us;  /* the same, for typing */
-    uint32_t letters;    /* asks and leaves not home yet */
-    uint32_t rooms;      /* in `members` */
-    uint8_t refusals;    /* rate-limited in a row */
     uint8_t phase;       /* enum conn_phase */
-    bool waiting;        /* an answer is due before the next request may be read */
     bool close_received; /* the peer's close frame has come */
     bool peer_done;  /* nothing more is due from the peer: its close frame, or its last request, has
                       * come whole */
@@ -76,13 +58,12 @@ struct conn {
     bool finishing;  /* closing: when `out` has gone, this side ends */
     bool shut;       /* close_notify is in `sealed`, or gone */
     bool stopping;   /* the server is going away */
-    char sid[CONN_SID_BYTES];
-    char uid[CONN_UID_BYTES];
+    char sid[CLIENT_SECRET_BYTES];
 };
 
-static inline struct slice conn_uid(const struct conn *conn)
+static inline struct conn *conn_of(struct client *client)
 {
-    return slice_make(conn->uid, CONN_UID_BYTES);
+    return container_of(client, struct conn, client);
 }
 
 /* The longest reply to one request, in bytes: a page of history, or one message of any size. */
@@ -125,12 +106,12 @@ void conn_http_input(struct conn *conn, struct slice *in);
 void conn_native_hello(struct conn *conn);
 void conn_native_request(struct conn *conn, struct slice text);
 void conn_native_answer(struct conn *conn, struct ask *ask);
-/* Leaves all rooms. */
-void conn_leave_all(struct conn *conn);
 
 /* conn_output.c: bytes out. */
 /* Appends a WebSocket frame to `out`; a connection that cannot take it is dropped. */
 void conn_send_frame(struct conn *conn, enum ws_opcode opcode, struct slice payload);
+/* The rest of the frame that is sent in part goes before `out`. False: it can't be had any more. */
+bool conn_complete_cut(struct conn *conn);
 /* It has something to send: it will be flushed in this turn's delivery. */
 void conn_want_flush(struct conn *conn);
 /* The last send is through. */

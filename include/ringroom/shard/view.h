@@ -5,7 +5,7 @@
  * Ownership the shard's table of views. A view is freed when no member and no
  *           letter refers to it (refs).
  * Life      of a member: made for a join; in the view's list once the answer has
- *           come; out of it, and of the connection's, when it leaves; freed when
+ *           come; out of it, and of the client's, when it leaves; freed when
  *           its leave letter is home. */
 #pragma once
 
@@ -31,15 +31,15 @@ struct view {
 
 enum member_state { MEMBER_JOINING, MEMBER_JOINED, MEMBER_LEAVING };
 
-/* One connection in one room. */
+/* One client in one room. */
 struct member {
     struct post leave;
-    struct conn *conn;
+    struct client *client;
     struct view *view;
-    struct list in_view; /* while joined: in the view's `current` or `behind` */
-    struct list in_conn; /* from the request to join until it leaves */
-    struct list dirty;   /* in the connection's list of rooms with news; in none otherwise */
-    char *name;          /* NULL: the connection's own */
+    struct list in_view;   /* while joined: in the view's `current` or `behind` */
+    struct list in_client; /* from the request to join until it leaves */
+    struct list dirty;     /* in the client's list of rooms with news; in none otherwise */
+    char *name;            /* NULL: the client's own */
     struct log_cursor messages;
     uint64_t notices; /* the next one to read; their log is short, so a hint would not pay */
     uint8_t state;    /* enum member_state */
@@ -48,6 +48,8 @@ struct member {
 /* Finds or creates; NULL where memory has run out. Takes a reference. */
 struct view *view_get(struct shard *shard, struct slice room_name);
 void view_put(struct view *view);
+/* Of a member in no list any more. */
+void member_free(struct member *member);
 static inline struct slice view_name(const struct view *view)
 {
     return slice_make(view->name, view->name_len);

@@ -1,0 +1,109 @@
+/* client.h - one who speaks: an identity, the rooms it is in, what it asks of them.
+ *
+ * How its bytes come and go is its carrier's business: a WebSocket connection
+ * (conn.h) or a polling session (poller.h), in whose memory the client lies.
+ *
+ * Threads   its shard's. `uid` is constant from its first join on: a room's owner
+ *           reads it while a letter of the client is with it.
+ * Bound     letters: the carrier acts on no more requests while above
+ *           CLIENT_LETTERS_MAX. */
+#pragma once
+
+#include "ringroom/base/list.h"
+#include "ringroom/shard/ask.h"
+#include "ringroom/shard/view.h"
+
+enum {
+    CLIENT_LETTERS_MAX = 128, /* letters under way to other shards */
+    CLIENT_REFUSALS_MAX = 10, /* rate-limited sends in a row, then the client is sent away */
+    CLIENT_SECRET_BYTES = 22, /* base64url of 128 bits: a session's id, known to its client alone */
+    CLIENT_UID_BYTES = 8,     /* base64url of 48 bits */
+};
+
+struct client;
+struct session;
+
+/* What a client needs of the one that carries it. */
+struct client_carrier {
+    /* An ask is home: takes it over. */
+    void (*answer)(struct client *client, struct ask *ask);
+    /* A letter is home, after its answer. */
+    void (*letter_home)(struct client *client);
+    /* A room has news; the member is in `dirty` already. */
+    void (*news)(struct client *client);
+    /* The member is about to leave. False: what has been sent of its room can't be brought to an
+     * end, and the client must go. */
+    bool (*leaving)(struct client *client, struct member *member);
+    /* Drops the client at once. */
+    void (*abort)(struct client *client);
+};
+
+struct client {
+    const struct client_carrier *carrier;
+    struct shard *shard;
+    struct session *session; /* of the Socket.IO dialect; NULL in the native one */
+    struct list members;     /* struct member.in_client */
+    struct list dirty;       /* struct member.dirty: rooms with news */
+    char *name;              /* as given last; NULL: none */
+    uint64_t user;           /* the uid as a number */
+    uint64_t sends_us;       /* rate limit: when the bucket is full again (GCRA's arrival time) */
+    uint64_t typing_us;      /* the same, for typing */
+    uint32_t letters;        /* asks and leaves not home yet */
+    uint32_t rooms;          /* in `members` */
+    uint8_t refusals;        /* rate-limited in a row */
+    bool waiting;            /* an answer is due before the next request may be acted on */
+    char uid[CLIENT_UID_BYTES];
+};
+
+static inline struct slice client_uid(const struct client *client)
+{
+    return slice_make(client->uid, CLIENT_UID_BYTES);
+}
+
+void client_init(struct client *client, struct shard *shard, const struct client_carrier *carrier);
+/* Has left all rooms, and all its letters are home. */
+void client_deinit(struct client *client);
+/* Makes up a secret of CLIENT_SECRET_BYTES. */
+void client_new_secret(char *secret);
+/* The uid follows from a secret by a keyed hash: who knows it is the same user again; nobody can go
+ * back from the uid. */
+void client_derive_uid(struct client *client, const char *secret);
+
+struct member *client_find_member(struct client *client, struct slice room);
+/* The member's name for that room, else the client's; empty where none was given. */
+struct slice client_name(const struct client *client, const struct member *member);
+
+/* Requests. `id` comes home with the answer. False: refused, with the reason in *ret_fault; else
+ * carrier->answer() follows, perhaps before the call returns. */
+
+struct client_wish {
+    struct slice id, room;
+    struct slice name; /* empty: none is given */
+    struct room_wish at;
+};
+/* Of a room that the client is in already: its present state, and perhaps a new name. */
+bool client_join(struct client *client, const struct client_wish *wish,
+                 struct native_fault *ret_fault);
+/* No answer comes. */
+bool client_leave(struct client *client, struct slice room, struct native_fault *ret_fault);
+
+struct client_message {
+    struct slice id;
+    struct slice from;
+    struct slice text_raw, data_raw, cid; /* empty where absent */
+};
+bool client_send(struct client *client, struct member *member, const struct client_message *message,
+                 struct native_fault *ret_fault);
+bool client_typing(struct client *client, struct member *member, struct slice id, struct slice from,
+                   bool on, struct native_fault *ret_fault);
+/* POST_HISTORY, POST_MEMBERS. */
+bool client_look_up(struct client *client, enum post_kind kind, struct slice id, struct slice room,
+                    const struct native_range *range, struct native_fault *ret_fault);
+
+/* False: too fast; try again in *ret_retry_ms. Which bucket: client->sends_us or ->typing_us. */
+bool client_within_rate(const struct client *client, uint64_t *bucket_us, uint64_t *ret_retry_ms);
+
+/* Of an ask to join that has come home. `stays`: the client is still there; else it leaves again.
+ * The member that stays, or NULL. */
+struct member *client_joined(struct client *client, struct ask *ask, bool stays);
+void client_leave_all(struct client *client);

@@ -1,0 +1,356 @@
+/* client.c - what a client asks of rooms, whatever its dialect and carrier. */
+#include "ringroom/shard/client.h"
+#include "shard_core.h"
+#include "ringroom/base/encode.h"
+#include "ringroom/base/hash.h"
+#include "ringroom/base/random.h"
+
+const struct native_fault fault_no_memory = {"unavailable",
+                                             "the server is out of memory for now; try again"};
+const struct native_fault fault_not_joined = {"not_joined", "room: join it first"};
+const struct native_fault fault_too_fast = {"rate_limited", "too many of these; slow down"};
+
+/* Identity */
+
+void client_init(struct client *client, struct shard *shard, const struct client_carrier *carrier)
+{
+    *client = (struct client){.carrier = carrier, .shard = shard};
+    list_init(&client->members);
+    list_init(&client->dirty);
+}
+
+void client_deinit(struct client *client)
+{
+    mem_free(client->name);
+    client->name = NULL;
+}
+
+void client_new_secret(char *secret)
+{
+    uint8_t bits[16];
+
+    random_bytes(bits, sizeof(bits));
+    encode_base64url(secret, bits, sizeof(bits));
+}
+
+void client_derive_uid(struct client *client, const char *secret)
+{
+    client->user = hash_bytes(slice_make(secret, CLIENT_SECRET_BYTES));
+    encode_base64url(client->uid, &client->user, CLIENT_UID_BYTES / 4 * 3);
+}
+
+struct slice client_name(const struct client *client, const struct member *member)
+{
+    if (member && member->name)
+        return slice_of(member->name);
+    return client->name ? slice_of(client->name) : (struct slice){0};
+}
+
+/* Who gave no name is shown by the uid. */
+static struct slice shown_name(const struct client *client, const struct member *member)
+{
+    struct slice name = client_name(client, member);
+
+    return name.len ? name : client_uid(client);
+}
+
+static char *copy_name(struct slice name)
+{
+    char *copy = mem_alloc(name.len + 1);
+
+    if (copy) {
+        memcpy(copy, name.data, name.len);
+        copy[name.len] = '\0';
+    }
+    return copy;
+}
+
+/* A name given with the first room is the client's, and holds in the rooms to come; one given
+ * elsewhere is that room's alone. */
+static bool take_name(struct client *client, struct member *member, struct slice name)
+{
+    if (slice_equal(shown_name(client, member), name))
+        return true;
+    char *copy = copy_name(name);
+    if (!copy)
+        return false;
+    char **at = client->rooms == 1 && !member->name ? &client->name : &member->name;
+    mem_free(*at);
+    *at = copy;
+    return true;
+}
+
+/* Members */
+
+struct member *client_find_member(struct client *client, struct slice room)
+{
+    list_each(link, &client->members)
+    {
+        struct member *member = container_of(link, struct member, in_client);
+        if (slice_equal(view_name(member->view), room))
+            return member;
+    }
+    return NULL;
+}
+
+static void unlink_member(struct member *member)
+{
+    list_remove(&member->in_view);
+    list_remove(&member->in_client);
+    list_remove(&member->dirty);
+    member->client->rooms--;
+    member->state = MEMBER_LEAVING;
+}
+
+static void leave_room(struct member *member)
+{
+    struct client *client = member->client;
+    bool settled = client->carrier->leaving(client, member);
+
+    unlink_member(member);
+    shard_leave(client->shard, member);
+    if (!settled)
+        client->carrier->abort(client);
+}
+
+static struct member *first_joined(const struct client *client)
+{
+    list_each(link, &client->members)
+    {
+        struct member *member = container_of(link, struct member, in_client);
+        if (member->state == MEMBER_JOINED)
+            return member;
+    }
+    return NULL;
+}
+
+void client_leave_all(struct client *client)
+{
+    /* From the front each time: giving up within leaving leaves all rooms by itself. */
+    for (struct member *member; (member = first_joined(client));)
+        leave_room(member);
+}
+
+static void forget_member(struct member *member)
+{
+    unlink_member(member);
+    member_free(member);
+}
+
+static struct member *member_new(struct client *client, struct slice room)
+{
+    struct member *member = mem_zalloc(sizeof(*member));
+
+    if (!member)
+        return NULL;
+    member->view = view_get(client->shard, room);
+    if (!member->view) {
+        mem_free(member);
+        return NULL;
+    }
+    member->client = client;
+    list_init(&member->in_view);
+    list_init(&member->dirty);
+    list_append(&client->members, &member->in_client);
+    client->rooms++;
+    return member;
+}
+
+/* Asking */
+
+/* The next request is acted on when this one is answered: so requests of one client take effect in
+ * their order, on whichever shards their rooms live. */
+static void ask_and_wait(struct client *client, uint32_t owner, struct ask *ask)
+{
+    client->waiting = true;
+    shard_ask(client->shard, owner, ask);
+}
+
+/* An ask with what most of them carry; `more` is the bytes of further slices. */
+static struct ask *ask_about(struct client *client, enum post_kind kind, struct slice id,
+                             struct slice room, size_t more, struct native_fault *ret_fault)
+{
+    struct ask *ask = ask_new(kind, client, id.len + room.len + CLIENT_UID_BYTES + more);
+
+    if (!ask) {
+        *ret_fault = fault_no_memory;
+        return NULL;
+    }
+    ask->id = ask_put(ask, id);
+    ask->room = ask_put(ask, room);
+    ask->uid = ask_put(ask, client_uid(client));
+    return ask;
+}
+
+static bool state_again(struct client *client, struct member *member,
+                        const struct client_wish *wish, struct native_fault *ret_fault)
+{
+    bool renames = wish->name.len > 0;
+
+    if (renames && !take_name(client, member, wish->name)) {
+        *ret_fault = fault_no_memory;
+        return false;
+    }
+    struct slice name = shown_name(client, member);
+    struct ask *ask = ask_about(client, POST_STATE, wish->id, wish->room, name.len, ret_fault);
+    if (!ask)
+        return false;
+    ask->name = ask_put(ask, name);
+    ask->renames = renames;
+    ask->view = member->view;
+    ask->member = member;
+    ask_and_wait(client, member->view->owner, ask);
+    return true;
+}
+
+bool client_join(struct client *client, const struct client_wish *wish,
+                 struct native_fault *ret_fault)
+{
+    uint32_t rooms_max = client->shard->settings->rooms_per_connection;
+    struct member *member = client_find_member(client, wish->room);
+
+    if (member)
+        return state_again(client, member, wish, ret_fault);
+    if (rooms_max && client->rooms >= rooms_max) {
+        *ret_fault = (struct native_fault){"too_many_rooms",
+                                           "this connection is in as many rooms as it may"};
+        return false;
+    }
+    member = member_new(client, wish->room);
+    if (!member || (wish->name.len && !take_name(client, member, wish->name))) {
+        if (member)
+            forget_member(member);
+        *ret_fault = fault_no_memory;
+        return false;
+    }
+    struct slice name = shown_name(client, member);
+    struct ask *ask = ask_about(client, POST_JOIN, wish->id, wish->room,
+                                name.len + wish->at.since_epoch.len, ret_fault);
+    if (!ask) {
+        forget_member(member);
+        return false;
+    }
+    ask->name = ask_put(ask, name);
+    ask->wish = wish->at;
+    ask->wish.since_epoch = ask_put(ask, wish->at.since_epoch);
+    ask->projected = client->session != NULL;
+    ask->member = member;
+    ask->view = member->view;
+    ask_and_wait(client, member->view->owner, ask);
+    return true;
+}
+
+struct member *client_joined(struct client *client, struct ask *ask, bool stays)
+{
+    struct member *member = ask->member;
+
+    if (ask->fault.code) {
+        forget_member(member);
+        return NULL;
+    }
+    member->view->room = ask->owned;
+    member->state = MEMBER_JOINED;
+    list_append(&member->view->behind, &member->in_view);
+    log_cursor_init(&member->messages, ask->cursor);
+    member->notices = ask->notices_cursor;
+    if (stays)
+        return member;
+    leave_room(member);
+    return NULL;
+}
+
+bool client_leave(struct client *client, struct slice room, struct native_fault *ret_fault)
+{
+    struct member *member = client_find_member(client, room);
+
+    if (member) {
+        leave_room(member);
+        return true;
+    }
+    *ret_fault = fault_not_joined;
+    return false;
+}
+
+/* The generic cell rate algorithm: *bucket_us is when the bucket would be full again. */
+bool client_within_rate(const struct client *client, uint64_t *bucket_us, uint64_t *ret_retry_ms)
+{
+    const struct settings *settings = client->shard->settings;
+    uint64_t now_us = client->shard->now_us;
+
+    if (!settings->messages_per_second)
+        return true;
+    uint64_t each_us = 1000000 / settings->messages_per_second;
+    uint64_t ahead_max_us = (settings->burst - 1) * each_us;
+    uint64_t full_us = *bucket_us > now_us ? *bucket_us : now_us;
+    if (full_us - now_us > ahead_max_us) {
+        *ret_retry_ms = (full_us - now_us - ahead_max_us) / 1000 + 1;
+        return false;
+    }
+    *bucket_us = full_us + each_us;
+    return true;
+}
+
+bool client_send(struct client *client, struct member *member, const struct client_message *message,
+                 struct native_fault *ret_fault)
+{
+    struct buf *text = shard_text(client->shard);
+    struct native_body body = {.room = view_name(member->view),
+                               .from =
+                                   message->from.len ? message->from : shown_name(client, member),
+                               .uid = client_uid(client),
+                               .text_raw = message->text_raw,
+                               .data_raw = message->data_raw,
+                               .cid = message->cid};
+
+    *ret_fault = fault_no_memory;
+    if (native_body(text, &body) != 0)
+        return false;
+    /* The encoded body lies in the shard's scratch, which a refusal would overwrite: not before it
+     * has been copied. */
+    struct ask *ask = ask_new(POST_SEND, client,
+                              message->id.len + CLIENT_UID_BYTES + message->cid.len + text->len);
+    if (!ask)
+        return false;
+    ask->body = ask_put(ask, buf_slice(text));
+    ask->id = ask_put(ask, message->id);
+    ask->uid = ask_put(ask, client_uid(client));
+    ask->cid = ask_put(ask, message->cid);
+    ask->view = member->view;
+    shard_ask(client->shard, member->view->owner, ask);
+    return true;
+}
+
+bool client_typing(struct client *client, struct member *member, struct slice id, struct slice from,
+                   bool on, struct native_fault *ret_fault)
+{
+    struct buf *text = shard_text(client->shard);
+    struct ask *ask = NULL;
+
+    if (!from.len)
+        from = shown_name(client, member);
+    if (native_typing(text, view_name(member->view), client_uid(client), from, on) == 0)
+        ask = ask_new(POST_TYPING, client, id.len + text->len);
+    if (!ask) {
+        *ret_fault = fault_no_memory;
+        return false;
+    }
+    ask->body = ask_put(ask, buf_slice(text));
+    ask->id = ask_put(ask, id);
+    ask->user = client->user;
+    ask->view = member->view;
+    shard_ask(client->shard, member->view->owner, ask);
+    return true;
+}
+
+bool client_look_up(struct client *client, enum post_kind kind, struct slice id, struct slice room,
+                    const struct native_range *range, struct native_fault *ret_fault)
+{
+    struct ask *ask = ask_about(client, kind, id, room, 0, ret_fault);
+
+    if (!ask)
+        return false;
+    ask->range = *range;
+    ask->reply.max = conn_reply_max(client->shard->settings);
+    ask_and_wait(client, mesh_owner(client->shard->mesh, hash_bytes(room)), ask);
+    return true;
+}
