@@ -21,6 +21,7 @@ enum socketio_type {
 enum {
     SOCKETIO_ATTACHMENTS_MAX = 10,
     SOCKETIO_NAMESPACE_MAX = 128, /* bytes; longer ones are a bad packet */
+    SOCKETIO_AUTH_BYTES = 128,
 };
 
 /* Slices point into the text. */
@@ -36,7 +37,11 @@ struct socketio_packet {
                         * number; ACK an array) */
 };
 
-/* `text` is a message packet's data, without the '4'. False: the connection is to be closed. */
+/* `text` is a message packet's data, without the '4'. False: the connection is to be closed.
+ *
+ * Takes what the reference parser takes, but for what no client writes: a blank or a sign where a
+ * digit belongs; an EVENT or ACK without data; CONNECT_ERROR; in a namespace control characters;
+ * in JSON doubled keys, lone surrogates, keys with U+0000 and nesting beyond jansson's bound. */
 bool socketio_parse(struct slice text, struct socketio_packet *ret_packet);
 
 /* CONNECT's payload: what a client comes back with. Slices are decoded into `scratch`; empty where
@@ -45,7 +50,8 @@ struct socketio_auth {
     struct slice pid;    /* at most 64 bytes, else taken as absent */
     struct slice offset; /* likewise */
 };
-void socketio_auth(struct slice data, char scratch[128], struct socketio_auth *ret_auth);
+void socketio_auth(struct slice data, char scratch[SOCKETIO_AUTH_BYTES],
+                   struct socketio_auth *ret_auth);
 
 /* The chat's events. */
 enum socketio_event_kind {
@@ -56,7 +62,7 @@ enum socketio_event_kind {
 };
 struct socketio_event {
     enum socketio_event_kind kind;
-    struct slice room;
+    struct slice room;     /* join, leave: also where it is the whole argument */
     struct slice name;     /* as ROOM_USER_NAME_MAX and utf8_printable allow; empty where absent */
     struct slice text_raw; /* message: raw JSON, where it is a string ... */
     struct slice data_raw; /* ... and where it is any other value; binary attachments are refused */
@@ -72,7 +78,8 @@ void socketio_event_deinit(struct socketio_event *event);
  * echoes and errors. */
 void socketio_split(struct slice data, struct slice *ret_name, struct slice *ret_args);
 
-/* Written: appended to out. 0, -ENOBUFS, -ENOMEM. */
+/* Written: appended to out. 0, -ENOBUFS, -ENOMEM: out as before. A namespace is "/" or as parsed,
+ * never empty. */
 
 /* `pid` empty: no recovery. */
 int socketio_connected(struct buf *out, struct slice nsp, struct slice sid, struct slice pid);
@@ -100,13 +107,18 @@ int socketio_gap(struct buf *out, struct slice room, struct slice epoch, uint64_
 /* A position that a client hands back after a break: epoch and number. It is the last argument of
  * `message` and `joined`, where stock clients look for it. */
 enum { SOCKETIO_OFFSET_MAX = ROOM_EPOCH_BYTES + 1 + 20 };
+/* No NUL. */
 size_t socketio_offset(char dst[SOCKETIO_OFFSET_MAX], struct slice epoch, uint64_t seq);
+/* False for what no socketio_offset() has written: any string may come back. */
 bool socketio_offset_parse(struct slice offset, struct slice *ret_epoch, uint64_t *ret_seq);
 
 /* From the native form, which is what the log keeps. */
 
 /* The `message` event as a whole WebSocket text frame: ["message",{"room","chatMessage"},offset].
- * chatMessage is the JSON text of socketio_put_entry(). `native` is an entry of the log. */
+ * chatMessage is the JSON text of socketio_put_entry(). `native` is an entry of the log:
+ * native_frame() around a native_body(). Takes at most 2 * native.len + SOCKETIO_PROJECT_EXTRA
+ * bytes, and for a moment up to 8 more than it leaves. */
+enum { SOCKETIO_PROJECT_EXTRA = 512 };
 int socketio_project(struct buf *out, struct slice native, struct slice room, struct slice epoch);
 /* `joined` in three parts, so that it can be sent as fragments: head, any number of entries with
  * commas between them (the caller's), tail. */
@@ -116,5 +128,6 @@ int socketio_joined_head(struct buf *out, struct slice room);
 int socketio_put_entry(struct buf *out, struct slice native);
 int socketio_joined_tail(struct buf *out, struct slice epoch, uint64_t seq);
 /* A passing event (member, typing): ["member",{…}] with the fields of the native event but `ev`.
- * `native` is a notice's WebSocket frame. Text, no frame. */
+ * `native` is the WebSocket frame around what native_member() and the like have written without
+ * `re`. Text, no frame. */
 int socketio_notice(struct buf *out, struct slice native);
