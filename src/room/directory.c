@@ -37,6 +37,8 @@ static void sweep(struct timer *timer, uint64_t now_ms)
     struct directory *directory = room->directory;
 
     log_expire(&room->log, now_ms);
+    if (room->projection)
+        log_follow(room->projection);
     if (room->notices)
         log_expire(room->notices, now_ms);
     room_forget_cids(room, log_first(&room->log, now_ms));
@@ -120,6 +122,10 @@ static void room_free(struct room *room)
     if (room->notices) {
         log_deinit(room->notices);
         mem_free(room->notices);
+    }
+    if (room->projection) {
+        log_deinit(room->projection);
+        mem_free(room->projection);
     }
     log_deinit(&room->log);
     room_forget_cids(room, UINT64_MAX);

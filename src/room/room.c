@@ -131,6 +131,7 @@ bool room_leave(struct room *room, struct room_seat *seat, struct slice uid)
         seat->room = NULL;
         list_remove(&seat->link);
     }
+    CHECK(room->projected < room->sessions); /* or this one still reads it */
     if (--room->sessions == 0)
         close_notices(room); /* no shard has a seat, so none reads it */
     if (--user->sessions > 0)
@@ -139,6 +140,76 @@ bool room_leave(struct room *room, struct room_seat *seat, struct slice uid)
     mem_free(user);
     publish_members(room);
     return true;
+}
+
+/* The projection */
+
+/* Puts the other form of `entry` where it goes, unpublished: the slot's `cap` bytes. */
+static int prepare_projected(const struct room *room, struct log *projection, struct slice entry,
+                             uint64_t now_ms, struct log_slot *ret_slot)
+{
+    const struct directory *directory = room->directory;
+    struct slice bytes;
+    int error = directory->project(directory->user, room, entry, &bytes);
+
+    if (!error)
+        error = log_prepare(projection, bytes.len, now_ms, ret_slot);
+    if (!error)
+        memcpy(ret_slot->bytes, bytes.data, bytes.len);
+    return error;
+}
+
+static int project_all(const struct room *room, struct log *projection, uint64_t now_ms)
+{
+    struct log_cursor cursor;
+    struct log_slot slot;
+    struct log_read gap;
+    struct slice entry;
+    int error = 0;
+
+    log_cursor_init(&cursor, log_end(projection));
+    while (!error && log_next(&room->log, &cursor, now_ms, &entry, &gap) == LOG_BYTES) {
+        error = prepare_projected(room, projection, entry, now_ms, &slot);
+        if (!error)
+            log_commit(projection, &slot, slot.cap, log_cursor_time_ms(&cursor));
+    }
+    return error;
+}
+
+static void free_projection(struct log *projection)
+{
+    log_deinit(projection);
+    mem_free(projection);
+}
+
+int room_project(struct room *room, uint64_t now_ms)
+{
+    if (!room->projection) {
+        struct log *projection = mem_alloc(sizeof(*projection));
+        if (!projection)
+            return -ENOMEM;
+        /* Now all that is held is alive: the walk finds no gap. */
+        log_expire(&room->log, now_ms);
+        log_init_follower(projection, &room->directory->env, &room->log);
+        int error = project_all(room, projection, now_ms);
+        if (error) {
+            free_projection(projection);
+            return error;
+        }
+        DCHECK(log_end(projection) == log_end(&room->log));
+        room->projection = projection;
+    }
+    room->projected++;
+    return 0;
+}
+
+void room_unproject(struct room *room)
+{
+    CHECK(room->projected > 0);
+    if (--room->projected > 0)
+        return;
+    free_projection(room->projection);
+    room->projection = NULL;
 }
 
 /* Positions */
@@ -250,6 +321,8 @@ int room_prepare(struct room *room, struct slice uid, struct slice cid, size_t b
                                        wall_ms > room->last_ts_ms ? wall_ms : room->last_ts_ms};
     int error = log_prepare(&room->log, bytes, now_ms, &message.slot);
 
+    if (room->projection) /* that may have expired something */
+        log_follow(room->projection);
     if (!error && cid.len)
         error = mark_new(room, uid, cid, &message.mark);
     if (!error)
@@ -259,13 +332,26 @@ int room_prepare(struct room *room, struct slice uid, struct slice cid, size_t b
 
 void room_cancel(struct room *room, struct room_message *message)
 {
+    mem_wipe(message->slot.bytes, message->slot.cap);
     mem_free(message->mark);
     message->mark = NULL;
 }
 
-void room_commit(struct room *room, struct room_message *message, size_t bytes, uint64_t now_ms)
+int room_commit(struct room *room, struct room_message *message, size_t bytes, uint64_t now_ms)
 {
+    struct log_slot projected;
+
+    if (room->projection) {
+        struct slice entry = slice_make(message->slot.bytes, bytes);
+        int error = prepare_projected(room, room->projection, entry, now_ms, &projected);
+        if (error) {
+            room_cancel(room, message);
+            return error;
+        }
+    }
     log_commit(&room->log, &message->slot, bytes, now_ms);
+    if (room->projection)
+        log_commit(room->projection, &projected, projected.cap, log_newest_ms(&room->log));
     room->last_ts_ms = message->ts_ms;
     if (message->mark) {
         struct room_cid *mark = message->mark;
@@ -281,6 +367,7 @@ void room_commit(struct room *room, struct room_message *message, size_t bytes, 
     }
     room_forget_cids(room, atomic_load_explicit(&room->log.kept, memory_order_relaxed));
     room_schedule(room);
+    return 0;
 }
 
 bool room_notify(struct room *room, uint64_t except, struct slice wire, uint64_t now_ms)

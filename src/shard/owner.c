@@ -137,16 +137,18 @@ static void send_message(struct shard *shard, struct ask *ask)
     }
     int error = room_prepare(room, ask->uid, ask->cid, native_frame_bytes_max(ask->body.len),
                              shard->now_ms, shard->wall_ms, &message);
+    if (!error) {
+        ask->seq = message.slot.number;
+        ask->ts_ms = message.ts_ms;
+        size_t bytes = native_frame(message.slot.bytes, ask->seq, ask->ts_ms, ask->body);
+        error = room_commit(room, &message, bytes, shard->now_ms);
+    }
     if (error) {
         ask->fault = fault_no_memory;
         if (error == -ENOSPC)
             ask->fault.message = "the server keeps as many messages as it may; try again later";
         return;
     }
-    ask->seq = message.slot.number;
-    ask->ts_ms = message.ts_ms;
-    size_t bytes = native_frame(message.slot.bytes, ask->seq, ask->ts_ms, ask->body);
-    room_commit(room, &message, bytes, shard->now_ms);
     advanced(shard, room);
 }
 

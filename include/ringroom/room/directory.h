@@ -8,6 +8,11 @@
 /* Called when a room's presence count is due to its members (crowded rooms, once a second). */
 typedef void directory_count_fn(void *user, struct room *room, uint64_t now_ms);
 
+/* Writes one entry of the room's log in its other form: at least one byte, valid until the next
+ * call. 0, -ENOMEM, -ENOBUFS. Leaves the room alone. */
+typedef int room_project_fn(void *user, const struct room *room, struct slice entry,
+                            struct slice *ret_bytes);
+
 struct directory {
     struct table rooms; /* struct room, by name */
     struct wheel *wheel;
@@ -15,6 +20,7 @@ struct directory {
     const struct retention_rules *rules;
     uint64_t delivery_window;
     directory_count_fn *count_due;
+    room_project_fn *project; /* NULL where room_project() is never called */
     void *user;
 };
 

@@ -1,7 +1,8 @@
 /* room.h - one room as its owner shard sees it: who is in it, what was said, what is kept.
  *
  * Threads   the owner shard only, but for what other shards read while they have
- *           a seat here: name, epoch, log and notices (log_read and the like).
+ *           a seat here: name, epoch, log and notices (log_read and the like);
+ *           and projection, while they have a session here that reads it.
  * Ownership the directory owns rooms. A seat belongs to the shard that sits in
  *           it; it is lent to the room from its first session to its last.
  * Life      from the first join or message until the last session has left, the
@@ -54,7 +55,11 @@ struct room {
     struct directory *directory;
     struct log log;
     struct log *notices; /* allocated with the first session, freed with the last */
-    struct timer sweep;  /* set while something will expire or end, or a count is due */
+    /* The messages in another form, a follower of `log`: made for the first session that reads it,
+     * freed with the last. */
+    struct log *projection;
+    uint32_t projected; /* sessions that read it */
+    struct timer sweep; /* set while something will expire or end, or a count is due */
     struct list seats;
     struct table users;
     struct table cids;             /* struct room_cid; remembered as long as its message is kept */
@@ -100,9 +105,14 @@ static inline uint32_t room_members(const struct room *room)
  * nothing changed. The name given last is the user's. */
 int room_join(struct room *room, struct room_seat *seat, struct slice uid, struct slice name,
               bool *ret_came);
-/* One session less. True where it was the user's last one. The room stands even if nothing holds
- * it any more: call room_settle() when done with it. */
+/* One session less, which does not read the projection any more. True where it was the user's last
+ * one. The room stands even if nothing holds it any more: call room_settle() when done with it. */
 bool room_leave(struct room *room, struct room_seat *seat, struct slice uid);
+/* One more session reads the projection. The first one has it made of all that cursors may still
+ * read. 0, or as log_prepare() and room_project_fn, with nothing changed. */
+int room_project(struct room *room, uint64_t now_ms);
+/* One less. No shard reads it any more where this was the last. */
+void room_unproject(struct room *room);
 /* 0, -ENOMEM, -ENOENT. */
 int room_rename(struct room *room, struct slice uid, struct slice name);
 struct room_user *room_find_user(const struct room *room, struct slice uid);
@@ -152,10 +162,14 @@ struct room_message {
 };
 
 /* Room for `bytes` wire bytes; `cid` may be empty. Errors as log_prepare(). Either commit or cancel
- * follows. */
+ * follows, before anything else is done to the room. */
 int room_prepare(struct room *room, struct slice uid, struct slice cid, size_t bytes,
                  uint64_t now_ms, uint64_t wall_ms, struct room_message *ret_message);
-void room_commit(struct room *room, struct room_message *message, size_t bytes, uint64_t now_ms);
+/* Publishes the slot's first `bytes` bytes, in both forms where someone reads the other one. 0; or,
+ * where that one finds no place, as room_project(): the message is cancelled, and readers see no
+ * change. */
+int room_commit(struct room *room, struct room_message *message, size_t bytes, uint64_t now_ms);
+/* What was written is wiped. */
 void room_cancel(struct room *room, struct room_message *message);
 
 /* A passing event for the members of the moment: an entry of the notices' log that starts with the

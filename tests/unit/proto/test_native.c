@@ -671,7 +671,7 @@ static void say(size_t frame_bytes)
                     0);
     size_t bytes = native_frame(message.slot.bytes, seq, 5, buf_slice(&buf));
     CU_ASSERT_EQUAL(bytes, frame_bytes);
-    room_commit(w.room, &message, bytes, w.now_ms);
+    CU_ASSERT_EQUAL(room_commit(w.room, &message, bytes, w.now_ms), 0);
     buf_deinit(&buf);
 }
 

@@ -83,8 +83,7 @@ static int send_marked(struct room *room, const char *uid, const char *cid,
     if (error)
         return error;
     memset(ret->slot.bytes, 'x', MESSAGE_BYTES);
-    room_commit(room, ret, MESSAGE_BYTES, w.now_ms);
-    return 0;
+    return room_commit(room, ret, MESSAGE_BYTES, w.now_ms);
 }
 
 static uint64_t say(struct room *room)
