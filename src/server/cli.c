@@ -17,7 +17,7 @@ struct request {
     const char **sets; /* owned; what source.sets points to */
 };
 
-static const char *const command_names[] = {"serve", "check"};
+static const char *const command_names[] = {"serve", "check"}; /* by enum command, from 1 */
 static const char *const option_names[] = {"--config", "--set", "--help", "--version"};
 
 #define OPTIONS_TEXT                                                                               \
@@ -61,24 +61,18 @@ static void print_help(enum command command, FILE *out)
     config_print_keys(out);
 }
 
-static const char *nearest_in(const char *wrong, const char *const *names, size_t count)
-{
-    struct nearest nearest = nearest_to(wrong);
-
-    for (size_t i = 0; i < count; i++)
-        nearest_offer(&nearest, names[i]);
-    return nearest.best;
-}
-
-static int wrong_option(const char *option, FILE *err)
+/* "ringroom: WORD: no such KIND; the nearest is NAME (allowed are ALLOWED)". */
+static int unknown(const char *word, const char *kind, const char *const *names, size_t count,
+                   const char *allowed, FILE *err)
 {
     char name[NEAREST_NAME_MAX];
 
-    snprintf(name, sizeof(name), "%.*s", (int)strcspn(option, "="), option);
-    fprintf(err,
-            "ringroom: %s: no such option; the nearest is %s (allowed are --config FILE, --set "
-            "KEY=VALUE, --help, --version)\n",
-            option, nearest_in(name, option_names, array_len(option_names)));
+    snprintf(name, sizeof(name), "%.*s", (int)strcspn(word, "="), word);
+    struct nearest nearest = nearest_to(name);
+    for (size_t i = 0; i < count; i++)
+        nearest_offer(&nearest, names[i]);
+    fprintf(err, "ringroom: %s: no such %s%s%s (allowed are %s)\n", word, kind,
+            nearest.best ? "; the nearest is " : "", nearest.best ? nearest.best : "", allowed);
     return -EINVAL;
 }
 
@@ -138,9 +132,7 @@ static int take_command(struct request *request, const char *word, FILE *err)
             return 0;
         }
     }
-    fprintf(err, "ringroom: %s: no such command; the nearest is %s (allowed are serve, check)\n",
-            word, nearest_in(word, command_names, array_len(command_names)));
-    return -EINVAL;
+    return unknown(word, "command", command_names, array_len(command_names), "serve, check", err);
 }
 
 /* request->sets has room for argc of them. */
@@ -160,7 +152,8 @@ static int parse(int argc, const char *const *argv, struct request *request, FIL
         else if (option_value("--set", argc, argv, &i, &value))
             error = take_set(request, value, err);
         else if (argv[i][0] == '-')
-            error = wrong_option(argv[i], err);
+            error = unknown(argv[i], "option", option_names, array_len(option_names),
+                            "--config FILE, --set KEY=VALUE, --help, --version", err);
         else
             error = take_command(request, argv[i], err);
         if (error < 0)

@@ -91,8 +91,11 @@ static int take_value(struct config_loader *loader, const struct config_key *key
 
 static int take_unknown(struct config_loader *loader, const char *name, const json_t *value)
 {
-    return config_refuse(loader, name, value, "no such key; the nearest is %s",
-                         config_nearest(name));
+    const char *nearest = config_nearest(name);
+
+    return config_refuse(loader, name, value, "no such key; %s%s",
+                         nearest ? "the nearest is " : "`ringroom --help` lists all keys",
+                         nearest ? nearest : "");
 }
 
 static int take_defaults(struct config_loader *loader)
@@ -276,6 +279,40 @@ static void name_of_variable(const char *variable, size_t len, char name[2 * CON
     name[used] = '\0';
 }
 
+/* limits.max_message is RINGROOM_LIMITS__MAX_MESSAGE; a group stands for all that begin with it. */
+static void variable_of_name(const char *name, char variable[4 * CONFIG_NAME_MAX])
+{
+    char *end = stpcpy(variable, ENVIRONMENT_PREFIX);
+
+    for (const char *c = name; *c; c++) {
+        if (*c == '.')
+            end = stpcpy(end, "__");
+        else
+            *end++ = (char)toupper((unsigned char)*c);
+    }
+    strcpy(end, config_group_find(name) ? "__..." : "");
+}
+
+/* Its value is not shown: it was not meant for us, and may be a secret. */
+static int unknown_variable(struct config_loader *loader, const char *name)
+{
+    const char *nearest = config_nearest(name);
+    char right[4 * CONFIG_NAME_MAX];
+    int shown = loader->at.name_len < SHOWN_VALUE_MAX ? (int)loader->at.name_len : SHOWN_VALUE_MAX;
+
+    if (!nearest)
+        return config_fail(loader,
+                           "the environment variable %.*s: no such key: unset it, for what begins "
+                           "with " ENVIRONMENT_PREFIX " must name a key; `ringroom --help` lists "
+                           "all keys",
+                           shown, loader->at.name);
+    variable_of_name(nearest, right);
+    return config_fail(loader,
+                       "the environment variable %.*s: no such key; the nearest is %s: rename it "
+                       "to %s, or unset it",
+                       shown, loader->at.name, nearest, right);
+}
+
 static int take_environment(struct config_loader *loader, const char *const *environment)
 {
     size_t prefix_len = strlen(ENVIRONMENT_PREFIX);
@@ -290,7 +327,9 @@ static int take_environment(struct config_loader *loader, const char *const *env
         loader->at = (struct config_origin){"from the environment variable ", *environment,
                                             (size_t)(equals - *environment)};
         name_of_variable(*environment + prefix_len, loader->at.name_len - prefix_len, name);
-        int error = take_word(loader, name, equals + 1);
+        int error = config_key_find(name) || config_group_find(name)
+                        ? take_word(loader, name, equals + 1)
+                        : unknown_variable(loader, name);
         if (error < 0)
             return error;
     }

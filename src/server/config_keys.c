@@ -133,19 +133,16 @@ const char *config_nearest(const char *name)
 
     for (size_t i = 0; i < config_keys_count; i++)
         nearest_offer(&nearest, config_keys[i].name);
-    for (size_t i = 0; i < config_groups_count; i++)
-        nearest_offer(&nearest, config_groups[i]);
     if (strchr(name, '.'))
         return nearest.best;
+    for (size_t i = 0; i < config_groups_count; i++)
+        nearest_offer(&nearest, config_groups[i]);
     /* Without its group, a key is still recognised by its own part alone. */
     for (size_t i = 0; i < config_keys_count; i++) {
         const char *dot = strchr(config_keys[i].name, '.');
-        size_t distance = dot ? nearest_distance(name, dot + 1) : SIZE_MAX;
 
-        if (distance < nearest.distance) {
-            nearest.best = config_keys[i].name;
-            nearest.distance = distance;
-        }
+        if (dot)
+            nearest_offer_part(&nearest, dot + 1, config_keys[i].name);
     }
     return nearest.best;
 }

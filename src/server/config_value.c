@@ -186,8 +186,10 @@ static int unknown_in_rule(struct config_loader *loader, const char *name, const
         if (strncmp(config_keys[i].name, "retention.", 10) == 0)
             nearest_offer(&nearest, config_keys[i].name + 10);
     }
-    return config_refuse(loader, name, value, "no such key in a rule; the nearest is %s",
-                         nearest.best);
+    return config_refuse(loader, name, value,
+                         "no such key in a rule%s%s (allowed are match, ttl, ttl_from, "
+                         "max_messages, max_bytes)",
+                         nearest.best ? "; the nearest is " : "", nearest.best ? nearest.best : "");
 }
 
 /* One entry of `rooms`. What it sets itself are keys of `retention.`, into its own struct. */

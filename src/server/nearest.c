@@ -1,5 +1,8 @@
 #include "ringroom/server/nearest.h"
+#include <stdbool.h>
 #include <string.h>
+
+enum { PREFIX_MIN = 3 }; /* bytes: fewer begin too many names */
 
 static size_t least(size_t a, size_t b)
 {
@@ -30,11 +33,27 @@ size_t nearest_distance(const char *a, const char *b)
     return rows[a_len % 3][b_len];
 }
 
+static bool is_near(const char *a, const char *b, size_t distance)
+{
+    size_t a_len = strnlen(a, NEAREST_NAME_MAX);
+    size_t b_len = strnlen(b, NEAREST_NAME_MAX);
+    size_t shorter = least(a_len, b_len);
+
+    return 3 * distance <= a_len + b_len - shorter + 1 ||
+           (shorter >= PREFIX_MIN && memcmp(a, b, shorter) == 0);
+}
+
 void nearest_offer(struct nearest *nearest, const char *candidate)
 {
-    size_t distance = nearest_distance(nearest->wanted, candidate);
+    nearest_offer_part(nearest, candidate, candidate);
+}
 
-    if (!nearest->best || distance < nearest->distance) {
+void nearest_offer_part(struct nearest *nearest, const char *part, const char *candidate)
+{
+    size_t distance = nearest_distance(nearest->wanted, part);
+
+    if (is_near(nearest->wanted, part, distance) &&
+        (!nearest->best || distance < nearest->distance)) {
         nearest->best = candidate;
         nearest->distance = distance;
     }

@@ -130,5 +130,5 @@ extern const size_t config_groups_count;
 
 /* What values of `key` may be, in plain words: "a whole number from 1 to 5". */
 void config_allowed(const struct config_key *key, char *text, size_t text_bytes);
-/* The known key or group of keys that is nearest to `name` by edit distance. */
+/* The known key or group of keys that is nearest to `name`, NULL where none is near. */
 const char *config_nearest(const char *name);

@@ -141,7 +141,8 @@ static void test_cli__a_wrong_option_is_refused_with_the_nearest(void)
     CU_ASSERT(is_wrong(WORDS("serve", "--confg", "x"), TEXTS("--confg: ", "nearest is --config")));
     CU_ASSERT(is_wrong(WORDS("serve", "--sett=x=1"), TEXTS("--sett=x=1: ", "nearest is --set")));
     CU_ASSERT(is_wrong(WORDS("--versoin"), TEXTS("nearest is --version")));
-    CU_ASSERT(is_wrong(WORDS("check", "-x"), TEXTS("-x: no such option", "--config FILE")));
+    CU_ASSERT(
+        is_wrong(WORDS("check", "-x"), TEXTS("-x: no such option (allowed are --config FILE")));
     CU_ASSERT(is_wrong(WORDS("check", "--configs"), TEXTS("nearest is --config")));
 }
 
@@ -158,6 +159,8 @@ static void test_cli__an_option_without_its_value_is_refused(void)
 static void test_cli__a_wrong_command_is_refused_with_the_nearest(void)
 {
     CU_ASSERT(is_wrong(WORDS("sever"), TEXTS("sever: no such command; the nearest is serve")));
+    CU_ASSERT(is_wrong(WORDS("start"), TEXTS("start: no such command (allowed are serve, ch")));
+    CU_ASSERT(is_wrong(WORDS("serve", "help"), TEXTS("help: not expected after `serve`")));
     CU_ASSERT(is_wrong(WORDS("serve", "check"), TEXTS("check: not expected after `serve`")));
     CU_ASSERT(is_wrong(TEXTS("ringroom"), TEXTS("a command is needed: serve or check")));
     CU_ASSERT(is_wrong((const char *const[]){NULL}, TEXTS("a command is needed")));

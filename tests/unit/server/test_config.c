@@ -87,10 +87,39 @@ static void test_config__an_error_names_the_environment_variable(void)
         load_all(&config, NULL, TEXTS("RINGROOM_LIMITS__BURST=many"), NULL),
         TEXTS("limits.burst: \"many\" (from the environment variable RINGROOM_LIMITS__BURST): ",
               "from 0 to 1000000")));
-    CU_ASSERT(refused_with(
-        load_all(&config, NULL, TEXTS("RINGROOM_LIMITS__BRUST=1"), NULL),
-        TEXTS("limits.brust: 1 (from the environment variable RINGROOM_LIMITS__BRUST): ",
-              "no such key; the nearest is limits.burst")));
+}
+
+static bool variable_refused(const char *variable, const char *text)
+{
+    struct config config;
+
+    return refused_with(load_all(&config, NULL, TEXTS(variable), NULL), TEXTS(text));
+}
+
+static void test_config__a_variable_that_is_no_key_is_told_its_right_name(void)
+{
+    CU_ASSERT(variable_refused("RINGROOM_LIMITS__BRUST=1",
+                               "the environment variable RINGROOM_LIMITS__BRUST: no such key; the "
+                               "nearest is limits.burst: rename it to RINGROOM_LIMITS__BURST, or "
+                               "unset it"));
+    CU_ASSERT(variable_refused("RINGROOM_MAX_MESSAGE=1", "to RINGROOM_LIMITS__MAX_MESSAGE, or"));
+    CU_ASSERT(variable_refused("RINGROOM_TLS_KEY=k", "to RINGROOM_TLS__KEY, or"));
+    CU_ASSERT(variable_refused("RINGROOM_LIMIT=1", "to RINGROOM_LIMITS__..., or"));
+}
+
+static void test_config__a_variable_like_no_key_is_to_be_unset(void)
+{
+    char variable[8192] = "RINGROOM_";
+
+    CU_ASSERT(
+        variable_refused("RINGROOM_PASSWORD=hunter2",
+                         "the environment variable RINGROOM_PASSWORD: no such key: unset it"));
+    CU_ASSERT_PTR_NULL(strstr(load_error, "hunter2"));
+    CU_ASSERT(variable_refused("RINGROOM_=1", "variable RINGROOM_: no such key: unset it"));
+    /* The name does not crowd out what is to be done. */
+    memset(variable + strlen(variable), 'X', 8000);
+    strcpy(variable + 8000, "=1");
+    CU_ASSERT(variable_refused(variable, "`ringroom --help` lists all keys"));
 }
 
 static void test_config__variables_without_the_prefix_are_not_ours(void)
@@ -113,7 +142,7 @@ static void test_config__variables_that_kubernetes_makes_for_a_service_are_not_o
                  NULL),
         2);
     CU_ASSERT(refused_with(load_all(&config, NULL, TEXTS("RINGROOM_PORT=8443"), NULL),
-                           TEXTS("port: 8443", "no such key")));
+                           TEXTS("RINGROOM_PORT: ", "no such key")));
 }
 
 static void test_config__a_value_is_json_or_else_a_string(void)
@@ -320,7 +349,9 @@ static void test_config__a_wrong_rule_is_named_by_its_place(void)
                     "rooms[1].ttl: 0 (from --set): must be a whole number from 1 to 2592000"));
     CU_ASSERT(set_refused("rooms=[{\"match\":\"a\",\"max_mesages\":1}]",
                           "rooms[0].max_mesages: 1 (from --set): no such key in a rule; the "
-                          "nearest is max_messages"));
+                          "nearest is max_messages (allowed are match, ttl, ttl_from, "
+                          "max_messages, max_bytes)"));
+    CU_ASSERT(set_refused("rooms=[{\"color\":1}]", "no such key in a rule (allowed are match"));
     CU_ASSERT(set_refused("rooms=[{\"mach\":\"a\"}]", "the nearest is match"));
     CU_ASSERT(set_refused("rooms=[{\"ttl\":1}]", "rooms[0]: {\"ttl\": 1} "));
     CU_ASSERT(set_refused("rooms=[{\"match\":\"\"}]", "rooms[0].match: \"\" "));
@@ -427,6 +458,8 @@ UNIT_MAIN("server.config",
           UNIT_TEST(test_config__null_stands_for_the_default),
           UNIT_TEST(test_config__a_wrong_value_is_refused_even_where_a_stronger_one_beats_it),
           UNIT_TEST(test_config__an_error_names_the_environment_variable),
+          UNIT_TEST(test_config__a_variable_that_is_no_key_is_told_its_right_name),
+          UNIT_TEST(test_config__a_variable_like_no_key_is_to_be_unset),
           UNIT_TEST(test_config__variables_without_the_prefix_are_not_ours),
           UNIT_TEST(test_config__variables_that_kubernetes_makes_for_a_service_are_not_ours),
           UNIT_TEST(test_config__a_value_is_json_or_else_a_string),

@@ -227,6 +227,17 @@ static void test_config_keys__a_key_without_its_group_is_found(void)
     CU_ASSERT_STRING_EQUAL(config_nearest("retentoin"), "retention");
 }
 
+static void test_config_keys__a_key_like_no_other_is_refused_without_a_guess(void)
+{
+    static const char *const strange[] = {"port", "x", "", "auth.mode", "api.keys", "limits.foo"};
+
+    for (size_t i = 0; i < array_len(strange); i++)
+        CU_ASSERT_PTR_NULL(config_nearest(strange[i]));
+    CU_ASSERT(set_refused("port=8443", "no such key; `ringroom --help` lists all keys"));
+    CU_ASSERT_STRING_EQUAL(config_nearest("tls.certificate"), "tls.cert");
+    CU_ASSERT_STRING_EQUAL(config_nearest("limits.max"), "limits.max_message");
+}
+
 static void test_config_keys__recovery_can_be_switched_off_either_way(void)
 {
     struct config config;
@@ -424,6 +435,7 @@ UNIT_MAIN("server.config_keys", UNIT_TEST(test_config_keys__every_default_is_all
           UNIT_TEST(test_config_keys__a_value_of_another_type_is_refused_with_what_is_allowed),
           UNIT_TEST(test_config_keys__a_key_with_a_letter_left_out_is_refused_with_the_right_one),
           UNIT_TEST(test_config_keys__a_key_without_its_group_is_found),
+          UNIT_TEST(test_config_keys__a_key_like_no_other_is_refused_without_a_guess),
           UNIT_TEST(test_config_keys__recovery_can_be_switched_off_either_way),
           UNIT_TEST(test_config_keys__keys_to_come_are_unknown_for_now),
           UNIT_TEST(test_config_keys__the_groups_are_those_of_the_keys),

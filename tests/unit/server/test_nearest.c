@@ -65,6 +65,50 @@ static void test_nearest__the_first_of_equals_is_kept(void)
     CU_ASSERT_EQUAL(nearest.distance, 1);
 }
 
+static const char *best_of(const char *wanted, const char *const *offered)
+{
+    struct nearest nearest = nearest_to(wanted);
+
+    for (; *offered; offered++)
+        nearest_offer(&nearest, *offered);
+    return nearest.best ? nearest.best : "";
+}
+
+static void test_nearest__distant_words_are_not_offered(void)
+{
+    const char *const commands[] = {"serve", "check", NULL};
+
+    CU_ASSERT_STRING_EQUAL(best_of("help", commands), "");
+    CU_ASSERT_STRING_EQUAL(best_of("start", commands), "");
+    CU_ASSERT_STRING_EQUAL(best_of("", commands), "");
+    CU_ASSERT_STRING_EQUAL(best_of("x", commands), "");
+    CU_ASSERT_STRING_EQUAL(best_of("sever", commands), "serve");
+    CU_ASSERT_STRING_EQUAL(best_of("chekc", commands), "check");
+    /* A third of the longer one, rounded. */
+    CU_ASSERT_STRING_EQUAL(best_of("abc", (const char *const[]){"xbc", NULL}), "xbc");
+    CU_ASSERT_STRING_EQUAL(best_of("abc", (const char *const[]){"xyc", NULL}), "");
+    CU_ASSERT_STRING_EQUAL(best_of("abcdef", (const char *const[]){"xycdef", NULL}), "xycdef");
+    CU_ASSERT_STRING_EQUAL(best_of("abcdef", (const char *const[]){"xyzdef", NULL}), "");
+}
+
+static void test_nearest__what_begins_alike_is_near(void)
+{
+    CU_ASSERT_STRING_EQUAL(best_of("certificate", (const char *const[]){"cert", NULL}), "cert");
+    CU_ASSERT_STRING_EQUAL(best_of("ver", (const char *const[]){"version", NULL}), "version");
+    CU_ASSERT_STRING_EQUAL(best_of("ve", (const char *const[]){"version", NULL}), "");
+}
+
+static void test_nearest__a_part_may_stand_for_the_whole(void)
+{
+    struct nearest nearest = nearest_to("cerd");
+
+    nearest_offer_part(&nearest, "key", "tls.key");
+    CU_ASSERT_PTR_NULL(nearest.best);
+    nearest_offer_part(&nearest, "cert", "tls.cert");
+    CU_ASSERT_STRING_EQUAL(nearest.best, "tls.cert");
+    CU_ASSERT_EQUAL(nearest.distance, 1);
+}
+
 static void test_nearest__of_long_names_only_the_front_counts(void)
 {
     char a[3 * NEAREST_NAME_MAX], b[3 * NEAREST_NAME_MAX];
@@ -82,4 +126,7 @@ static void test_nearest__of_long_names_only_the_front_counts(void)
 UNIT_MAIN("server.nearest", UNIT_TEST(test_nearest__distances_count_edits_and_swaps),
           UNIT_TEST(test_nearest__distances_agree_with_the_naive_definition),
           UNIT_TEST(test_nearest__the_first_of_equals_is_kept),
+          UNIT_TEST(test_nearest__distant_words_are_not_offered),
+          UNIT_TEST(test_nearest__what_begins_alike_is_near),
+          UNIT_TEST(test_nearest__a_part_may_stand_for_the_whole),
           UNIT_TEST(test_nearest__of_long_names_only_the_front_counts))
