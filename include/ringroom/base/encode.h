@@ -6,7 +6,7 @@
 #include <sys/types.h>
 
 #define ENCODE_BASE64_BYTES(n) (((n) + 2) / 3 * 4)
-#define DECODE_BASE64_BYTES(n) ((n) / 4 * 3 + 2) /* at most, of text of n bytes */
+#define DECODE_BASE64_BYTES(n) ((n) / 4 * 3 + (n) % 4 * 3 / 4) /* of text of n bytes */
 #define ENCODE_U64_MAX         20
 
 /* Standard alphabet with padding; writes ENCODE_BASE64_BYTES(len) bytes, returns that. No NUL. */
