@@ -18,6 +18,8 @@ struct request {
 };
 
 static const char *const command_names[] = {"serve", "check"}; /* by enum command, from 1 */
+/* What may stand for a command; `help` and `version` are --help and --version by another name. */
+static const char *const words[] = {"serve", "check", "help", "version"};
 static const char *const option_names[] = {"--config", "--set", "--help", "--version"};
 
 #define OPTIONS_TEXT                                                                               \
@@ -38,9 +40,10 @@ static void print_help(enum command command, FILE *out)
         fputs("Ringroom: live, short-lived chat rooms over TLS WebSockets.\n\n"
               "Usage: ringroom COMMAND [OPTION]...\n\n"
               "Commands:\n"
-              "  serve   serve until told to stop (SIGTERM)\n"
-              "  check   check the configuration and print what would be in force\n"
-              "`ringroom COMMAND --help` tells more.\n\n" OPTIONS_TEXT KEYS_TEXT,
+              "  serve    serve until told to stop (SIGTERM)\n"
+              "  check    check the configuration and print what would be in force\n"
+              "  help     print this; `ringroom help COMMAND` tells more\n"
+              "  version  print the version\n\n" OPTIONS_TEXT KEYS_TEXT,
               out);
         break;
     case COMMAND_SERVE:
@@ -132,7 +135,14 @@ static int take_command(struct request *request, const char *word, FILE *err)
             return 0;
         }
     }
-    return unknown(word, "command", command_names, array_len(command_names), "serve, check", err);
+    if (strcmp(word, "help") == 0)
+        request->wanted = WANTED_HELP;
+    else if (strcmp(word, "version") == 0)
+        request->wanted = WANTED_VERSION;
+    else
+        return unknown(word, "command", words, array_len(words), "serve, check, help, version",
+                       err);
+    return 0;
 }
 
 /* request->sets has room for argc of them. */

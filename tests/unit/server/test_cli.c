@@ -159,6 +159,7 @@ static void test_cli__an_option_without_its_value_is_refused(void)
 static void test_cli__a_wrong_command_is_refused_with_the_nearest(void)
 {
     CU_ASSERT(is_wrong(WORDS("sever"), TEXTS("sever: no such command; the nearest is serve")));
+    CU_ASSERT(is_wrong(WORDS("halp"), TEXTS("halp: no such command; the nearest is help")));
     CU_ASSERT(is_wrong(WORDS("start"), TEXTS("start: no such command (allowed are serve, ch")));
     CU_ASSERT(is_wrong(WORDS("serve", "help"), TEXTS("help: not expected after `serve`")));
     CU_ASSERT(is_wrong(WORDS("serve", "check"), TEXTS("check: not expected after `serve`")));
@@ -185,14 +186,40 @@ static void test_cli__help_names_the_commands_and_every_key(void)
     }
 }
 
+/* What both print, which must be the same, to be freed. */
+static char *printed_alike(const char *const *words, const char *const *as)
+{
+    struct run run, other;
+
+    run_with(&run, NULL, words);
+    run_with(&other, NULL, as);
+    CU_ASSERT_EQUAL(run.status, CLI_OK);
+    CU_ASSERT_STRING_EQUAL(run.err, "");
+    CU_ASSERT_STRING_EQUAL(run.out, other.out);
+    char *out = strdup(run.out);
+    run_end(&run);
+    run_end(&other);
+    return out;
+}
+
+static void test_cli__help_as_a_word_is_help_as_an_option(void)
+{
+    char *all = printed_alike(WORDS("help"), WORDS("--help"));
+    char *one = printed_alike(WORDS("help", "check"), WORDS("check", "--help"));
+
+    CU_ASSERT_PTR_NOT_NULL(strstr(all, "Usage: ringroom COMMAND"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(one, "Usage: ringroom check"));
+    free(all);
+    free(one);
+    CU_ASSERT(is_wrong(WORDS("help", "stop"), TEXTS("stop: no such command")));
+}
+
 static void test_cli__version_is_one_line(void)
 {
-    struct run run;
+    char *version = printed_alike(WORDS("version"), WORDS("--version"));
 
-    run_with(&run, NULL, WORDS("--version"));
-    CU_ASSERT_EQUAL(run.status, CLI_OK);
-    CU_ASSERT_STRING_EQUAL(run.out, "ringroom " RINGROOM_VERSION "\n");
-    run_end(&run);
+    CU_ASSERT_STRING_EQUAL(version, "ringroom " RINGROOM_VERSION "\n");
+    free(version);
 }
 
 static void test_cli__output_that_cannot_be_written_is_a_failure(void)
@@ -246,6 +273,7 @@ UNIT_MAIN("server.cli", UNIT_TEST(test_cli__serve_hands_over_the_resolved_config
           UNIT_TEST(test_cli__an_option_without_its_value_is_refused),
           UNIT_TEST(test_cli__a_wrong_command_is_refused_with_the_nearest),
           UNIT_TEST(test_cli__help_names_the_commands_and_every_key),
+          UNIT_TEST(test_cli__help_as_a_word_is_help_as_an_option),
           UNIT_TEST(test_cli__version_is_one_line),
           UNIT_TEST(test_cli__output_that_cannot_be_written_is_a_failure),
           UNIT_TEST(test_cli__every_failing_allocation_is_a_failure_and_no_leak))
