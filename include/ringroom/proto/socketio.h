@@ -39,9 +39,10 @@ struct socketio_packet {
 
 /* `text` is a message packet's data, without the '4'. False: the connection is to be closed.
  *
- * Takes what the reference parser takes, but for what no client writes: a blank or a sign where a
- * digit belongs; an EVENT or ACK without data; CONNECT_ERROR; in a namespace control characters;
- * in JSON doubled keys, lone surrogates, keys with U+0000 and nesting beyond jansson's bound. */
+ * Takes what the reference parser takes, but for what no client writes: a blank, a sign or nothing
+ * where a digit belongs; an id above 2^53-1; an EVENT or ACK without data; CONNECT_ERROR; control
+ * characters in a namespace; in JSON doubled keys, lone surrogates, keys with U+0000 and nesting
+ * beyond jansson's bound. */
 bool socketio_parse(struct slice text, struct socketio_packet *ret_packet);
 
 /* CONNECT's payload: what a client comes back with. Slices are decoded into `scratch`; empty where
