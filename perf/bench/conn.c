@@ -21,9 +21,21 @@ static void send_frame(struct conn *c, enum frame_opcode opcode, const void *dat
     write_plain(c, scratch.data, scratch.count);
 }
 
-void conn_text(struct conn *c, const char *json, size_t count)
+/* Engine.IO packet types, and the Socket.IO ones that the session needs. */
+enum { PACKET_OPEN = '0', PACKET_CLOSE = '1', PACKET_PING = '2', PACKET_MESSAGE = '4' };
+enum { SIO_CONNECT = '0', SIO_DISCONNECT = '1', SIO_CONNECT_ERROR = '4' };
+
+void conn_text(struct conn *c, const char *text, size_t count)
 {
-    send_frame(c, FRAME_TEXT, json, count);
+    static struct bytes packet; /* as in send_frame() */
+    if (c->dialect == DIALECT_NATIVE) {
+        send_frame(c, FRAME_TEXT, text, count);
+        return;
+    }
+    packet.count = 0;
+    bytes_append(&packet, &(char){PACKET_MESSAGE}, 1);
+    bytes_append(&packet, text, count);
+    send_frame(c, FRAME_TEXT, packet.data, packet.count);
 }
 
 static void begin_upgrade(struct conn *c, const char *request)
@@ -54,12 +66,86 @@ int conn_start(struct conn *c, struct tls_client *tls, SSL_SESSION *resume, cons
     return continue_handshake(c, request);
 }
 
+static void become_open(struct conn *c, const struct conn_events *events)
+{
+    c->opened = true;
+    events->opened(events->scenario, c);
+}
+
+/* A Socket.IO packet: what belongs to the session stays here, events go up. */
+static int take_socketio(struct conn *c, const struct conn_events *events, const char *packet,
+                         size_t count)
+{
+    switch (count ? packet[0] : 0) {
+    case SIO_CONNECT:
+        if (c->opened)
+            return -EPROTO;
+        become_open(c, events);
+        return 0;
+    case SIO_DISCONNECT:
+        return -ECONNRESET;
+    case SIO_CONNECT_ERROR:
+        return -ECONNREFUSED;
+    default:
+        events->text(events->scenario, c, packet, count);
+        return 0;
+    }
+}
+
+/* An Engine.IO packet. Noops and packets of later versions are nothing to us. */
+static int take_packet(struct conn *c, const struct conn_events *events, const char *packet,
+                       size_t count)
+{
+    switch (count ? packet[0] : 0) {
+    case PACKET_OPEN:
+        send_frame(c, FRAME_TEXT, "40", 2);
+        return 0;
+    case PACKET_CLOSE:
+        return -ECONNRESET;
+    case PACKET_PING:
+        send_frame(c, FRAME_TEXT, "3", 1);
+        return 0;
+    case PACKET_MESSAGE:
+        return take_socketio(c, events, packet + 1, count - 1);
+    default:
+        return 0;
+    }
+}
+
+static int take_text(struct conn *c, const struct conn_events *events, const char *text,
+                     size_t count)
+{
+    if (c->dialect == DIALECT_SOCKETIO)
+        return take_packet(c, events, text, count);
+    events->text(events->scenario, c, text, count);
+    return 0;
+}
+
+/* A text message whole, or a piece of one. */
+static int take_data(struct conn *c, const struct conn_events *events, const struct frame *frame)
+{
+    bool begins = frame->opcode == FRAME_TEXT;
+    if (begins == c->fragmented)
+        return -EPROTO; /* a message within a message, or the rest of none */
+    if (begins && frame->final)
+        return take_text(c, events, frame->payload, frame->payload_bytes);
+    if (c->message.count + frame->payload_bytes > CONN_MESSAGE_MAX)
+        return -EMSGSIZE;
+    bytes_append(&c->message, frame->payload, frame->payload_bytes);
+    c->fragmented = !frame->final;
+    if (c->fragmented)
+        return 0;
+    int result = take_text(c, events, (const char *)c->message.data, c->message.count);
+    bytes_free(&c->message);
+    return result;
+}
+
 static int take_frame(struct conn *c, const struct conn_events *events, const struct frame *frame)
 {
     switch (frame->opcode) {
     case FRAME_TEXT:
-        events->text(events->scenario, c, frame->payload, frame->payload_bytes);
-        return 0;
+    case FRAME_CONTINUATION:
+        return take_data(c, events, frame);
     case FRAME_PING:
         send_frame(c, FRAME_PONG, frame->payload, frame->payload_bytes);
         return 0;
@@ -96,8 +182,8 @@ static ssize_t take_response(struct conn *c, const struct conn_events *events, c
     if (memcmp(data, "HTTP/1.1 101", 12) != 0)
         return -EPROTO;
     c->state = CONN_OPEN;
-    c->opened = true;
-    events->opened(events->scenario, c);
+    if (c->dialect == DIALECT_NATIVE)
+        become_open(c, events);
     return end + 4 - data;
 }
 
@@ -168,5 +254,6 @@ void conn_deinit(struct conn *c)
     bytes_free(&c->waiting);
     bytes_free(&c->flying);
     bytes_free(&c->rest);
+    bytes_free(&c->message);
     *c = (struct conn){.index = c->index};
 }

@@ -32,10 +32,9 @@ struct churn {
 static void on_opened(void *scenario, struct conn *conn)
 {
     struct churn *c = scenario;
-    char json[100];
-    int count = snprintf(json, sizeof json, "{\"op\":\"join\",\"id\":1,\"room\":\"c%x-%u\"}",
-                         c->tag, conn->index);
-    engine_text(&c->engine, conn, json, (size_t)count);
+    char request[DIALECT_AROUND_MAX], room[32];
+    snprintf(room, sizeof room, "c%x-%u", c->tag, conn->index);
+    engine_text(&c->engine, conn, request, dialect_join(conn->dialect, request, room, "m", true));
 }
 
 /* The connection's newest ticket, or else that which it was resumed with: Node gives no new one in
@@ -55,10 +54,10 @@ static void keep_session(struct churn *c, struct conn *conn)
         SSL_SESSION_free(session);
 }
 
-static void on_text(void *scenario, struct conn *conn, const char *json, size_t count)
+static void on_text(void *scenario, struct conn *conn, const char *text, size_t count)
 {
     struct churn *c = scenario;
-    if (event_kind(json, count) != EVENT_JOINED)
+    if (dialect_kind(conn->dialect, text, count) != EVENT_JOINED)
         return;
     c->done++;
     histogram_add(&c->took, now_ns() - c->begun_ns[conn->index]);
@@ -125,6 +124,7 @@ int scenario_connect(const struct options *o)
     struct report report;
     struct conn_events events = {&c, on_opened, on_text, on_closed};
     struct engine_options engine = {.target = &o->target,
+                                    .proto = o->proto,
                                     .connections_max = o->parallel,
                                     .source_base = o->source_base,
                                     .spin = o->spin,

@@ -11,13 +11,26 @@
 enum { LEDGER_ENTRIES_TOTAL = 1 << 21, LEDGER_ENTRIES_MAX = 1 << 17, LEDGER_ENTRIES_MIN = 256 };
 enum { JOIN_TIMEOUT_S = 120, ERRORS_SHOWN = 5 };
 
+struct names {
+    char room[32];
+    char member[16];
+};
+
+static struct names names_of(const struct crowd *c, uint32_t member)
+{
+    struct names names;
+    snprintf(names.room, sizeof names.room, "b%x-%u", c->tag, c->members[member].room);
+    snprintf(names.member, sizeof names.member, "m%u", member);
+    return names;
+}
+
 void crowd_ask_join(struct crowd *c, uint32_t member)
 {
-    char json[160];
-    int count = snprintf(
-        json, sizeof json, "{\"op\":\"join\",\"id\":1,\"room\":\"b%x-%u\",\"name\":\"m%u\"%s}",
-        c->tag, c->members[member].room, member, c->replay ? "" : ",\"history\":0");
-    engine_text(&c->engine, &c->engine.conns[member], json, (size_t)count);
+    char request[DIALECT_AROUND_MAX];
+    struct conn *conn = &c->engine.conns[member];
+    struct names names = names_of(c, member);
+    size_t count = dialect_join(conn->dialect, request, names.room, names.member, c->replay);
+    engine_text(&c->engine, conn, request, count);
 }
 
 static void on_opened(void *scenario, struct conn *conn)
@@ -28,80 +41,96 @@ static void on_opened(void *scenario, struct conn *conn)
         crowd_ask_join(c, conn->index);
 }
 
-static void on_joined(struct crowd *c, struct member *m, const char *json, size_t count)
+/* A message, old or new, under that number. */
+static void note_message(struct crowd *c, struct member *m, uint64_t seq, const struct stamp *stamp)
 {
+    if (stamp->sender >= c->member_count) {
+        c->verdict.malformed++;
+        return;
+    }
+    ledger_message(&c->rooms[m->room].ledger, &m->reader, seq, stamp,
+                   &c->members[stamp->sender].last_seen, &c->verdict);
+    if (!m->stalled)
+        c->delivered++;
+}
+
+static void on_joined(struct crowd *c, const struct conn *conn, const char *text, size_t count)
+{
+    struct joined joined;
+    struct stamp stamp;
     uint64_t seq;
+    struct member *m = &c->members[conn->index];
     struct room *room = &c->rooms[m->room];
     if (m->joined)
         return;
     m->joined = true;
     c->joined++;
-    if (!event_u64(json, count, "\"seq\":", &seq)) {
+    if (!dialect_joined(conn->dialect, text, count, &joined)) {
         c->verdict.malformed++;
         return;
     }
-    uint64_t first = seq + 1; /* where replay begins, if there is any */
-    event_u64(json, count, "\"first\":", &first);
-    m->reader.next_seq = first;
+    m->reader.next_seq = joined.first;
     if (!room->sent) {
-        room->base_seq = seq;
-        ledger_start(&room->ledger, seq);
+        room->base_seq = joined.seq;
+        ledger_start(&room->ledger, joined.seq);
+    }
+    while (dialect_kept_next(&joined, &seq, &stamp)) {
+        if (seq)
+            note_message(c, m, seq, &stamp);
+        else
+            c->verdict.malformed++;
     }
 }
 
-static void on_message(struct crowd *c, struct member *m, const char *json, size_t count)
+static void on_message(struct crowd *c, const struct conn *conn, const char *text, size_t count)
 {
     uint64_t seq;
     struct stamp stamp;
-    if (!event_u64(json, count, "\"seq\":", &seq) || !event_stamp(json, count, &stamp) ||
-        stamp.sender >= c->member_count) {
+    struct member *m = &c->members[conn->index];
+    if (!dialect_message(conn->dialect, text, count, &seq, &stamp)) {
         c->verdict.malformed++;
         return;
     }
-    ledger_message(&c->rooms[m->room].ledger, &m->reader, seq, &stamp,
-                   &c->members[stamp.sender].last_seen, &c->verdict);
-    if (m->stalled)
-        return;
-    c->delivered++;
-    if (stamp.intended_ns >= c->measure_from_ns && stamp.intended_ns < c->measure_to_ns)
+    note_message(c, m, seq, &stamp);
+    if (!m->stalled && stamp.intended_ns >= c->measure_from_ns &&
+        stamp.intended_ns < c->measure_to_ns)
         histogram_add(&c->latency, now_ns() - stamp.intended_ns);
 }
 
-static void on_gap(struct crowd *c, struct member *m, const char *json, size_t count)
+static void on_gap(struct crowd *c, struct member *m, const char *text, size_t count)
 {
     uint64_t from, to;
-    if (event_u64(json, count, "\"from\":", &from) && event_u64(json, count, "\"to\":", &to))
+    if (event_u64(text, count, "\"from\":", &from) && event_u64(text, count, "\"to\":", &to))
         ledger_gap(&m->reader, from, to, &c->verdict);
     else
         c->verdict.malformed++;
 }
 
-static void on_error(struct crowd *c, const char *json, size_t count)
+static void on_error(struct crowd *c, const char *text, size_t count)
 {
     if (c->errors++ < ERRORS_SHOWN)
-        fprintf(stderr, "ringroom-bench: the server says %.*s\n", (int)count, json);
+        fprintf(stderr, "ringroom-bench: the server says %.*s\n", (int)count, text);
 }
 
-static void on_text(void *scenario, struct conn *conn, const char *json, size_t count)
+static void on_text(void *scenario, struct conn *conn, const char *text, size_t count)
 {
     struct crowd *c = scenario;
-    struct member *m = &c->members[conn->index];
-    switch (event_kind(json, count)) {
+    switch (dialect_kind(conn->dialect, text, count)) {
     case EVENT_MESSAGE:
-        on_message(c, m, json, count);
+        on_message(c, conn, text, count);
         break;
     case EVENT_JOINED:
-        on_joined(c, m, json, count);
+        on_joined(c, conn, text, count);
         break;
     case EVENT_GAP:
-        on_gap(c, m, json, count);
+        on_gap(c, &c->members[conn->index], text, count);
         break;
     case EVENT_ACK:
         c->acks++;
         break;
     case EVENT_ERROR:
     case EVENT_CLOSED:
-        on_error(c, json, count);
+        on_error(c, text, count);
         break;
     case EVENT_LEFT:
     case EVENT_OTHER:
@@ -157,6 +186,7 @@ int crowd_init(struct crowd *c, const struct options *options, uint32_t members,
     lay_out(c);
     struct conn_events events = {c, on_opened, on_text, on_closed};
     struct engine_options engine = {.target = &options->target,
+                                    .proto = options->proto,
                                     .connections_max = members,
                                     .source_base = options->source_base,
                                     .spin = options->spin};
@@ -227,19 +257,23 @@ static bool next_sender(struct crowd *c, struct room *room, uint32_t *ret_sender
 
 void crowd_send(struct crowd *c, uint32_t room_index, uint64_t intended_ns)
 {
-    static char json[17000]; /* one thread; options bound the size */
+    static char request[OPTIONS_SIZE_MAX + DIALECT_AROUND_MAX]; /* one thread */
     struct room *room = &c->rooms[room_index];
     uint32_t sender;
     if (!next_sender(c, room, &sender))
         return;
-    struct stamp stamp = {
-        .sender = sender, .number = ++c->members[sender].sent, .intended_ns = intended_ns};
-    int head = snprintf(json, 200, "{\"op\":\"send\",%s\"room\":\"b%x-%u\",\"text\":\"",
-                        c->options->acks ? "\"id\":2," : "", c->tag, room_index);
-    stamp_write(json + head, &stamp);
-    memset(json + head + STAMP_CHARS, 'x', c->options->size - STAMP_CHARS);
-    memcpy(json + head + c->options->size, "\"}", 2);
-    engine_text(&c->engine, &c->engine.conns[sender], json, (size_t)head + c->options->size + 2);
+    struct conn *conn = &c->engine.conns[sender];
+    struct names names = names_of(c, sender);
+    struct post post = {
+        .room = names.room,
+        .name = names.member,
+        .stamp = {.sender = sender,
+                  .number = ++c->members[sender].sent,
+                  .intended_ns = intended_ns},
+        .text_bytes = c->options->size,
+        .ack = c->options->acks,
+    };
+    engine_text(&c->engine, conn, request, dialect_send(conn->dialect, request, &post));
     room->sent++;
 }
 

@@ -1,7 +1,8 @@
 /* crowd.h - members joined to rooms, each delivery of theirs verified.
  *
  * Member i is connection i. Room r holds the members r * N / R to (r + 1) * N / R - 1; a member is
- * in one room. Rooms get names that no other run uses.
+ * in one room. In a mixed crowd every other member speaks Socket.IO. Rooms get names that no other
+ * run uses.
  *
  * Threads   one.
  * Ownership the crowd owns its engine.
@@ -45,7 +46,7 @@ struct crowd {
     uint32_t opened; /* … that are through TLS and the upgrade */
     uint32_t joined; /* … that have joined, or are gone */
     bool hold;       /* members that open now wait for crowd_ask_join() */
-    bool replay;     /* members that join now ask for the whole history */
+    bool replay;     /* members that join now ask for the whole history; Socket.IO ones always do */
     uint32_t gone;
     struct verdict verdict;
     uint64_t delivered; /* to live members, ever */

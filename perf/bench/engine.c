@@ -127,7 +127,8 @@ static void on_connect(struct engine *e, struct conn *c, int result)
     SSL_SESSION *resume = c->tls.session;
     c->tls.session = NULL;
     if (result == 0 && c->state == CONN_CONNECTING)
-        result = conn_start(c, e->target->secure ? e->tls : NULL, resume, e->target->request);
+        result = conn_start(c, e->target->secure ? e->tls : NULL, resume,
+                            e->target->requests[c->dialect]);
     SSL_SESSION_free(resume);
     if (result < 0) {
         close_for(e, c, result);
@@ -151,7 +152,7 @@ static void on_receive(struct engine *e, struct conn *c, int result, unsigned fl
     if (flags & IORING_CQE_F_BUFFER) {
         unsigned buffer = flags >> IORING_CQE_BUFFER_SHIFT;
         if (result > 0)
-            error = conn_receive(c, &e->events, e->target->request,
+            error = conn_receive(c, &e->events, e->target->requests[c->dialect],
                                  e->lent_memory + (size_t)buffer * LENT_BYTES, (size_t)result);
         give_back(e, buffer);
         mark_dirty(e, c);
@@ -239,11 +240,11 @@ void engine_turn(struct engine *e, uint64_t deadline_ns)
         e->idle_ns += own_cpu_ns() - begun_ns;
 }
 
-void engine_text(struct engine *e, struct conn *c, const char *json, size_t count)
+void engine_text(struct engine *e, struct conn *c, const char *text, size_t count)
 {
     if (c->state != CONN_OPEN)
         return;
-    conn_text(c, json, count);
+    conn_text(c, text, count);
     mark_dirty(e, c);
 }
 
@@ -307,6 +308,7 @@ int engine_connect(struct engine *e, uint32_t index, SSL_SESSION *resume)
     if (result < 0)
         return result;
     c->state = CONN_CONNECTING;
+    c->dialect = dialect_of(e->proto, index);
     if (resume && SSL_SESSION_up_ref(resume))
         c->tls.session = resume; /* kept there until TLS starts */
     struct io_uring_sqe *sqe = begin(e, c, OP_CONNECT);
@@ -353,6 +355,7 @@ int engine_init(struct engine *e, struct tls_client *tls, const struct engine_op
 {
     *e = (struct engine){.connections_max = options->connections_max,
                          .source_base = options->source_base,
+                         .proto = options->proto,
                          .spin = options->spin,
                          .target = options->target,
                          .tls = tls,

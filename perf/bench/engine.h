@@ -35,6 +35,7 @@ struct engine {
     uint64_t connects; /* ever begun; spreads source addresses */
     uint64_t idle_ns;  /* CPU time spun away with nothing to do: not load */
     unsigned source_base;
+    enum proto proto;
     int stalled_rcvbuf; /* receive buffer of sockets opened while it is not 0 */
     bool spin;          /* never sleep: the server then pays no wake-ups of ours */
     const struct target *target;
@@ -44,6 +45,7 @@ struct engine {
 
 struct engine_options {
     const struct target *target;
+    enum proto proto;
     uint32_t connections_max;
     unsigned source_base; /* first source address is 127.0.0.(1 + source_base) */
     bool spin;
@@ -57,7 +59,8 @@ void engine_deinit(struct engine *e);
 
 /* Begins a connection in a free slot. 0 or -errno. */
 int engine_connect(struct engine *e, uint32_t index, SSL_SESSION *resume);
-void engine_text(struct engine *e, struct conn *c, const char *json, size_t count);
+/* In the connection's dialect. */
+void engine_text(struct engine *e, struct conn *c, const char *text, size_t count);
 /* The scenario's own close: closed() follows with 0. */
 void engine_close(struct engine *e, struct conn *c);
 /* A stalled reader: the receive is cancelled and none is armed until engine_resume(). */

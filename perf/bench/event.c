@@ -67,10 +67,10 @@ void stamp_write(char to[STAMP_CHARS], const struct stamp *stamp)
     hex_write(to + 16, stamp->intended_ns, 16);
 }
 
-bool event_stamp(const char *json, size_t count, struct stamp *ret_stamp)
+bool event_stamp(const char *json, size_t count, const char *key, struct stamp *ret_stamp)
 {
     size_t left;
-    const char *text = find(json, count, "\"text\":\"", &left);
+    const char *text = find(json, count, key, &left);
     if (!text || left < STAMP_CHARS)
         return false;
     *ret_stamp = (struct stamp){.sender = (uint32_t)hex_read(text, 8),

@@ -1,4 +1,4 @@
-/* event.h - finds what the bench needs in a server's event, without parsing JSON.
+/* event.h - finds what the bench needs in a server's native event, without parsing JSON.
  *
  * A quote inside a JSON string is escaped, so `"seq":` with bare quotes is always a key. The bench
  * sends only `text`, so no nested `data` can hold one either. */
@@ -33,5 +33,6 @@ struct stamp {
 enum { STAMP_CHARS = 32 };
 
 void stamp_write(char to[STAMP_CHARS], const struct stamp *stamp);
-/* The stamp at the start of the event's `text`; false if there is none. */
-bool event_stamp(const char *json, size_t count, struct stamp *ret_stamp);
+/* The stamp at the start of the string behind key, which holds that string's quote too, as
+ * "\"text\":\""; false if there is none. */
+bool event_stamp(const char *json, size_t count, const char *key, struct stamp *ret_stamp);

@@ -34,7 +34,8 @@ bool frame_parse(const uint8_t *data, size_t count, struct frame *ret_frame, boo
     uint64_t payload;
     if (count < 2)
         return false;
-    if ((data[0] & 0xf0) != 0x80 || data[1] & 0x80) {
+    bool final = data[0] & 0x80, control = data[0] & 0x08;
+    if (data[0] & 0x70 || data[1] & 0x80 || (control && !final)) {
         *ret_broken = true;
         return false;
     }
@@ -47,6 +48,7 @@ bool frame_parse(const uint8_t *data, size_t count, struct frame *ret_frame, boo
     if (count - header < payload)
         return false;
     *ret_frame = (struct frame){.opcode = data[0] & 0x0f,
+                                .final = final,
                                 .payload = (const char *)data + header,
                                 .payload_bytes = (size_t)payload,
                                 .frame_bytes = header + (size_t)payload};

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 
 enum frame_opcode {
+    FRAME_CONTINUATION = 0,
     FRAME_TEXT = 1,
     FRAME_BINARY = 2,
     FRAME_CLOSE = 8,
@@ -17,13 +18,14 @@ enum frame_opcode {
 
 struct frame {
     enum frame_opcode opcode;
+    bool final; /* false: the message goes on in the next frame */
     const char *payload;
     size_t payload_bytes;
     size_t frame_bytes; /* header and payload */
 };
 
-/* True if data begins with a whole frame. A fragmented or masked one sets *ret_broken: no server
- * measured here sends one. */
+/* True if data begins with a whole frame. One that no server may send (masked, compressed, a
+ * control frame in pieces) sets *ret_broken. */
 bool frame_parse(const uint8_t *data, size_t count, struct frame *ret_frame, bool *ret_broken);
 
 /* Appends one masked frame. */

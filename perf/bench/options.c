@@ -42,6 +42,8 @@ static void print_help(void)
 {
     puts("ringroom-bench --url wss://127.0.0.1:PORT [--pid SERVER_PID]… [options]\n"
          "  --scenario       fanout (default) search idle connect history rooms stalled\n"
+         "  --proto          what the connections speak: native (default) socketio mixed;\n"
+         "                   mixed: every other one Socket.IO\n"
          "  --pid            a server process to watch; several may be given\n"
          "  --p99-ms         bounds of `search`, as 10,50");
     for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++)
@@ -88,6 +90,19 @@ static bool parse_bounds(struct options *o, const char *value)
     return false;
 }
 
+static bool parse_proto(struct options *o, const char *value)
+{
+    static const char *const names[] = {
+        [PROTO_NATIVE] = "native", [PROTO_SOCKETIO] = "socketio", [PROTO_MIXED] = "mixed"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (strcmp(value, names[i]) == 0) {
+            o->proto = (enum proto)i;
+            return true;
+        }
+    }
+    return false;
+}
+
 /* True if taken; *ret_used says whether the value was. */
 static bool take(struct options *o, const char *name, const char *value, bool *ret_used)
 {
@@ -106,6 +121,8 @@ static bool take(struct options *o, const char *name, const char *value, bool *r
     }
     if (strcmp(name, "--url") == 0)
         return target_parse(value, &o->target);
+    if (strcmp(name, "--proto") == 0)
+        return parse_proto(o, value);
     if (strcmp(name, "--pid") == 0)
         return probe_add(&o->probe, atoi(value)) == 0;
     return strcmp(name, "--p99-ms") == 0 && parse_bounds(o, value);
@@ -113,11 +130,13 @@ static bool take(struct options *o, const char *name, const char *value, bool *r
 
 static const char *wrong(const struct options *o)
 {
-    if (!o->target.request[0])
+    if (!o->target.requests[0][0])
         return "--url is missing";
+    if (o->proto != PROTO_NATIVE && strcmp(o->scenario, "rooms") == 0)
+        return "--scenario rooms speaks the native form only";
     if (o->connections == 0 || o->rooms == 0)
         return "--connections and --rooms must be at least 1";
-    if (o->size < 32 || o->size > 16000)
+    if (o->size < OPTIONS_SIZE_MIN || o->size > OPTIONS_SIZE_MAX)
         return "--size must be 32 to 16000";
     if (o->burst == 0 || o->parallel == 0)
         return "--burst and --parallel must be at least 1";

@@ -7,9 +7,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+enum { OPTIONS_SIZE_MIN = 32, OPTIONS_SIZE_MAX = 16000 };
+
 struct options {
     const char *scenario;
     struct target target;
+    enum proto proto;
     struct probe probe;
     uint32_t connections;
     uint32_t rooms;

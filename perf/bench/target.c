@@ -20,6 +20,11 @@ static const char *scheme_end(const char *url, bool *ret_secure)
     return NULL;
 }
 
+/* Everything but the request line and the host. */
+static const char upgrade[] = "Upgrade: websocket\r\nConnection: Upgrade\r\n"
+                              "Sec-WebSocket-Key: cmluZ3Jvb20tYmVuY2gtMQ==\r\n"
+                              "Sec-WebSocket-Version: 13\r\n";
+
 bool target_parse(const char *url, struct target *ret_target)
 {
     struct target t = {.address.sin_family = AF_INET};
@@ -31,11 +36,12 @@ bool target_parse(const char *url, struct target *ret_target)
     if (inet_pton(AF_INET, host, &t.address.sin_addr) != 1)
         return false;
     t.address.sin_port = htons((uint16_t)port);
-    snprintf(t.request, sizeof t.request,
-             "GET %s HTTP/1.1\r\nHost: %s:%u\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-             "Sec-WebSocket-Key: cmluZ3Jvb20tYmVuY2gtMQ==\r\nSec-WebSocket-Version: 13\r\n"
-             "Sec-WebSocket-Protocol: ringroom.v1\r\n\r\n",
-             path[0] && strcmp(path, "/") ? path : "/ws", host, port);
+    snprintf(t.requests[DIALECT_NATIVE], sizeof t.requests[0],
+             "GET %s HTTP/1.1\r\nHost: %s:%u\r\n%sSec-WebSocket-Protocol: ringroom.v1\r\n\r\n",
+             path[0] && strcmp(path, "/") ? path : "/ws", host, port, upgrade);
+    snprintf(t.requests[DIALECT_SOCKETIO], sizeof t.requests[0],
+             "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: %s:%u\r\n%s\r\n", host,
+             port, upgrade);
     *ret_target = t;
     return true;
 }

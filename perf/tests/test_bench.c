@@ -1,10 +1,12 @@
 /* The judge is judged: what the bench would overlook, a broken server could get away with. */
-#include "event.h"
+#include "conn.h"
+#include "dialect.h"
 #include "frame.h"
 #include "histogram.h"
 #include "ledger.h"
 #include "unit.h"
 
+#include <errno.h>
 #include <string.h>
 
 /* A room with two readers and two senders. */
@@ -170,16 +172,31 @@ static void test_frame__is_whole_at_its_last_byte_and_no_earlier(void)
     }
 }
 
-static void test_frame__a_masked_or_fragmented_one_is_broken(void)
+static void test_frame__one_that_no_server_may_send_is_broken(void)
 {
-    static const uint8_t masked[] = {0x81, 0x80, 1, 2, 3, 4}, fragment[] = {0x01, 0x00};
+    static const uint8_t wrong[][6] = {
+        {0x81, 0x80, 1, 2, 3, 4}, /* masked */
+        {0xc1, 0x00},             /* compressed */
+        {0x09, 0x00},             /* a ping in pieces */
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        struct frame frame;
+        bool broken = false;
+        CU_ASSERT_FALSE(frame_parse(wrong[i], sizeof wrong[i], &frame, &broken));
+        CU_ASSERT_TRUE(broken);
+    }
+}
+
+static void test_frame__a_piece_of_a_message_says_so(void)
+{
+    static const uint8_t piece[] = {0x01, 0x00}, last[] = {0x80, 0x00};
     struct frame frame;
     bool broken = false;
-    CU_ASSERT_FALSE(frame_parse(masked, sizeof masked, &frame, &broken));
-    CU_ASSERT_TRUE(broken);
-    broken = false;
-    CU_ASSERT_FALSE(frame_parse(fragment, sizeof fragment, &frame, &broken));
-    CU_ASSERT_TRUE(broken);
+    CU_ASSERT_TRUE(frame_parse(piece, sizeof piece, &frame, &broken));
+    CU_ASSERT_FALSE(frame.final);
+    CU_ASSERT_TRUE(frame_parse(last, sizeof last, &frame, &broken));
+    CU_ASSERT_TRUE(frame.final);
+    CU_ASSERT_EQUAL(frame.opcode, FRAME_CONTINUATION);
 }
 
 static void test_frame__what_is_sent_is_masked_with_its_own_key(void)
@@ -202,6 +219,114 @@ static void test_frame__what_is_sent_is_masked_with_its_own_key(void)
     }
 }
 
+/* A plain Socket.IO connection, and what its scenario heard. */
+struct session {
+    struct conn conn;
+    struct conn_events events;
+    unsigned opened;
+    unsigned texts;
+    char text[16];
+};
+
+static void heard_opened(void *scenario, struct conn *c)
+{
+    (void)c;
+    ((struct session *)scenario)->opened++;
+}
+
+static void heard_text(void *scenario, struct conn *c, const char *text, size_t count)
+{
+    struct session *s = scenario;
+    (void)c;
+    s->texts++;
+    CU_ASSERT_FATAL(count < sizeof s->text);
+    memcpy(s->text, text, count);
+    s->text[count] = 0;
+}
+
+static int hear(struct session *s, const char *wire, size_t count)
+{
+    return conn_receive(&s->conn, &s->events, "", (const uint8_t *)wire, count);
+}
+
+static void session_open(struct session *s)
+{
+    static const char response[] = "HTTP/1.1 101 Switching Protocols\r\n\r\n\x81\x03"
+                                   "0{}\x81\x04"
+                                   "40{}";
+    *s = (struct session){.conn = {.dialect = DIALECT_SOCKETIO},
+                          .events = {.scenario = s, .opened = heard_opened, .text = heard_text}};
+    CU_ASSERT_EQUAL(conn_start(&s->conn, NULL, NULL, "GET"), 0);
+    CU_ASSERT_EQUAL(hear(s, response, sizeof response - 7), 0);
+    CU_ASSERT_EQUAL(s->opened, 0); /* upgraded, not connected to the namespace yet */
+    CU_ASSERT_EQUAL(hear(s, response + sizeof response - 7, 6), 0);
+    CU_ASSERT_EQUAL(s->opened, 1);
+    s->conn.waiting.count = 0;
+}
+
+static void test_conn__a_socketio_session_opens_answers_pings_and_passes_events_on(void)
+{
+    struct session s;
+    session_open(&s);
+    CU_ASSERT_EQUAL(hear(&s,
+                         "\x81\x01"
+                         "2",
+                         3),
+                    0);
+    CU_ASSERT_EQUAL(s.texts, 0);
+    CU_ASSERT_EQUAL_FATAL(s.conn.waiting.count, 7);
+    CU_ASSERT_EQUAL(s.conn.waiting.data[2] ^ s.conn.waiting.data[6], '3');
+    CU_ASSERT_EQUAL(hear(&s,
+                         "\x81\x07"
+                         "42[\"a\"]",
+                         9),
+                    0);
+    CU_ASSERT_STRING_EQUAL(s.text, "2[\"a\"]");
+    CU_ASSERT_TRUE(hear(&s,
+                        "\x81\x02"
+                        "41",
+                        4) < 0);
+    conn_deinit(&s.conn);
+}
+
+static void test_conn__a_message_in_pieces_is_one_and_a_ping_may_stand_between(void)
+{
+    static const char wire[] = "\x01\x03"
+                               "42["
+                               "\x89\x00"
+                               "\x00\x02"
+                               "\"a"
+                               "\x80\x02"
+                               "\"]";
+    for (size_t cut = 0; cut < sizeof wire; cut++) {
+        struct session s;
+        session_open(&s);
+        CU_ASSERT_EQUAL(hear(&s, wire, cut), 0);
+        CU_ASSERT_EQUAL(s.texts, cut == sizeof wire - 1);
+        CU_ASSERT_EQUAL(hear(&s, wire + cut, sizeof wire - 1 - cut), 0);
+        CU_ASSERT_EQUAL(s.texts, 1);
+        CU_ASSERT_STRING_EQUAL(s.text, "2[\"a\"]");
+        conn_deinit(&s.conn);
+    }
+}
+
+static void test_conn__pieces_out_of_turn_are_broken(void)
+{
+    struct session s;
+    session_open(&s);
+    CU_ASSERT_EQUAL(hear(&s, "\x80\x00", 2), -EPROTO);
+    conn_deinit(&s.conn);
+    session_open(&s);
+    CU_ASSERT_EQUAL(hear(&s,
+                         "\x01\x01"
+                         "4"
+                         "\x81\x01"
+                         "2",
+                         6),
+                    -EPROTO);
+    conn_deinit(&s.conn);
+}
+
 static void test_event__keys_are_found_in_any_order_and_not_in_strings(void)
 {
     static const char json[] = "{\"text\":\"\\\"seq\\\":9,\\\"ev\\\":\\\"gap\\\"\",\"room\":\"r\","
@@ -219,11 +344,106 @@ static void test_event__a_stamp_comes_back_as_it_was_written(void)
     struct stamp sent = {0xdeadbeef, 12345, 0x0123456789abcdef}, got = {0};
     size_t head = strlen(json);
     stamp_write(json + head, &sent);
-    CU_ASSERT_FALSE(event_stamp(json, head + STAMP_CHARS - 1, &got));
-    CU_ASSERT_TRUE(event_stamp(json, head + STAMP_CHARS, &got));
+    CU_ASSERT_FALSE(event_stamp(json, head + STAMP_CHARS - 1, "\"text\":\"", &got));
+    CU_ASSERT_TRUE(event_stamp(json, head + STAMP_CHARS, "\"text\":\"", &got));
     CU_ASSERT_EQUAL(got.sender, sent.sender);
     CU_ASSERT_EQUAL(got.number, sent.number);
     CU_ASSERT_EQUAL(got.intended_ns, sent.intended_ns);
+}
+
+#define STAMP_TEXT "0000000a0000000200000000000003e8"
+
+static void check_stamp(const struct stamp *got, uint64_t seq, uint64_t seq_expected)
+{
+    CU_ASSERT_EQUAL(seq, seq_expected);
+    CU_ASSERT_EQUAL(got->sender, 10);
+    CU_ASSERT_EQUAL(got->number, 2);
+    CU_ASSERT_EQUAL(got->intended_ns, 1000);
+}
+
+static void test_dialect__socketio_events_are_told_apart(void)
+{
+    static const struct {
+        const char *packet;
+        enum event_kind kind;
+    } cases[] = {{"2[\"message\",{\"room\":\"r\"}]", EVENT_MESSAGE},
+                 {"2[\"joined\",{}]", EVENT_JOINED},
+                 {"2[\"gap\",{\"from\":1}]", EVENT_GAP},
+                 {"2[\"error\",{}]", EVENT_ERROR},
+                 {"2[\"member\",{\"name\":\"joined\"}]", EVENT_OTHER},
+                 {"2[\"messages\",{}]", EVENT_OTHER},
+                 {"37[{\"ok\":true,\"seq\":5}]", EVENT_ACK},
+                 {"37[{\"ok\":false,\"error\":\"muted\"}]", EVENT_ERROR},
+                 {"", EVENT_OTHER}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        CU_ASSERT_EQUAL(dialect_kind(DIALECT_SOCKETIO, cases[i].packet, strlen(cases[i].packet)),
+                        cases[i].kind);
+}
+
+static void test_dialect__a_socketio_message_is_read_from_its_inner_json(void)
+{
+    static const char packet[] =
+        "2[\"message\",{\"room\":\"r\",\"chatMessage\":\"{\\\"username\\\":\\\"m1\\\","
+        "\\\"message\\\":\\\"" STAMP_TEXT "xx\\\",\\\"seq\\\":17}\"},\"abc.99\"]";
+    uint64_t seq = 0;
+    struct stamp stamp = {0};
+    CU_ASSERT_TRUE(dialect_message(DIALECT_SOCKETIO, packet, sizeof packet - 1, &seq, &stamp));
+    check_stamp(&stamp, seq, 17);
+    CU_ASSERT_FALSE(dialect_message(DIALECT_SOCKETIO, packet, 60, &seq, &stamp));
+}
+
+static void test_dialect__kept_messages_are_taken_out_of_joined_one_by_one(void)
+{
+    static const char packet[] =
+        "2[\"joined\",{\"room\":\"r\",\"chatHistory\":["
+        "{\"username\":\"m1\",\"message\":\"" STAMP_TEXT "xx\",\"seq\":4,\"uid\":\"u\"},"
+        "{\"seq\":5,\"message\":\"" STAMP_TEXT "xx\"},{\"message\":\"short\",\"seq\":6}]},"
+        "\"a-9.6\"]";
+    struct joined joined;
+    struct stamp stamp = {0};
+    uint64_t seq = 0;
+    CU_ASSERT_TRUE_FATAL(dialect_joined(DIALECT_SOCKETIO, packet, sizeof packet - 1, &joined));
+    CU_ASSERT_EQUAL(joined.first, 4);
+    CU_ASSERT_EQUAL(joined.seq, 6);
+    for (uint64_t i = 4; i <= 5; i++) {
+        CU_ASSERT_TRUE(dialect_kept_next(&joined, &seq, &stamp));
+        check_stamp(&stamp, seq, i);
+    }
+    CU_ASSERT_TRUE(dialect_kept_next(&joined, &seq, &stamp));
+    CU_ASSERT_EQUAL(seq, 0); /* no stamp of ours: malformed */
+    CU_ASSERT_FALSE(dialect_kept_next(&joined, &seq, &stamp));
+}
+
+static void test_dialect__joined_without_history_begins_behind_its_offset(void)
+{
+    static const char empty[] = "2[\"joined\",{\"room\":\"r\",\"chatHistory\":[]},\"e.120\"]";
+    static const char none[] = "2[\"joined\",{\"room\":\"r\",\"chatHistory\":[]}]";
+    static const char native[] = "{\"ev\":\"joined\",\"first\":3,\"seq\":9}";
+    struct joined joined;
+    struct stamp stamp;
+    uint64_t seq;
+    CU_ASSERT_TRUE(dialect_joined(DIALECT_SOCKETIO, empty, sizeof empty - 1, &joined));
+    CU_ASSERT_EQUAL(joined.seq, 120);
+    CU_ASSERT_EQUAL(joined.first, 121);
+    CU_ASSERT_FALSE(dialect_kept_next(&joined, &seq, &stamp));
+    CU_ASSERT_FALSE(dialect_joined(DIALECT_SOCKETIO, none, sizeof none - 1, &joined));
+    CU_ASSERT_TRUE(dialect_joined(DIALECT_NATIVE, native, sizeof native - 1, &joined));
+    CU_ASSERT_EQUAL(joined.seq, 9);
+    CU_ASSERT_EQUAL(joined.first, 3);
+    CU_ASSERT_FALSE(dialect_kept_next(&joined, &seq, &stamp));
+}
+
+static void test_dialect__both_carry_the_same_text(void)
+{
+    char said[2][DIALECT_AROUND_MAX + 40];
+    struct post post = {"r", "m1", {10, 2, 1000}, 40, true};
+    for (int d = 0; d < DIALECT_COUNT; d++)
+        said[d][dialect_send((enum dialect)d, said[d], &post)] = 0;
+    CU_ASSERT_STRING_EQUAL(said[DIALECT_NATIVE], "{\"op\":\"send\",\"id\":2,\"room\":\"r\","
+                                                 "\"text\":\"" STAMP_TEXT "xxxxxxxx\"}");
+    CU_ASSERT_STRING_EQUAL(said[DIALECT_SOCKETIO],
+                           "27[\"message\",{\"room\":\"r\",\"message\":\"" STAMP_TEXT
+                           "xxxxxxxx\",\"name\":\"m1\"}]");
 }
 
 static void test_histogram__percentiles_err_upward_and_by_less_than_a_hundredth(void)
@@ -250,8 +470,17 @@ UNIT_MAIN("bench", UNIT_TEST(test_ledger__a_clean_room_has_no_faults),
           UNIT_TEST(test_ledger__a_gap_for_all_excuses_the_senders_count),
           UNIT_TEST(test_ledger__a_reader_far_behind_is_counted_as_unchecked),
           UNIT_TEST(test_frame__is_whole_at_its_last_byte_and_no_earlier),
-          UNIT_TEST(test_frame__a_masked_or_fragmented_one_is_broken),
+          UNIT_TEST(test_frame__one_that_no_server_may_send_is_broken),
+          UNIT_TEST(test_frame__a_piece_of_a_message_says_so),
           UNIT_TEST(test_frame__what_is_sent_is_masked_with_its_own_key),
+          UNIT_TEST(test_conn__a_socketio_session_opens_answers_pings_and_passes_events_on),
+          UNIT_TEST(test_conn__a_message_in_pieces_is_one_and_a_ping_may_stand_between),
+          UNIT_TEST(test_conn__pieces_out_of_turn_are_broken),
           UNIT_TEST(test_event__keys_are_found_in_any_order_and_not_in_strings),
           UNIT_TEST(test_event__a_stamp_comes_back_as_it_was_written),
+          UNIT_TEST(test_dialect__socketio_events_are_told_apart),
+          UNIT_TEST(test_dialect__a_socketio_message_is_read_from_its_inner_json),
+          UNIT_TEST(test_dialect__kept_messages_are_taken_out_of_joined_one_by_one),
+          UNIT_TEST(test_dialect__joined_without_history_begins_behind_its_offset),
+          UNIT_TEST(test_dialect__both_carry_the_same_text),
           UNIT_TEST(test_histogram__percentiles_err_upward_and_by_less_than_a_hundredth))
