@@ -1,6 +1,7 @@
 /* The append log under threads: one appends, expires and limits; the others read, each at its own
  * pace, and must get every number once and in order, whole, or an exact gap in its place. Time is a
- * counter that the owner moves. Worth most under ThreadSanitizer and AddressSanitizer. */
+ * counter that the owner moves. Every other reader reads a follower. Worth most under
+ * ThreadSanitizer and AddressSanitizer. */
 #include "ringroom/room/log.h"
 
 #include "ringroom/base/mem.h"
@@ -26,7 +27,7 @@ static struct shared {
     struct epoch_bin bin;
     _Atomic uint64_t bytes_used;
     struct log_env env;
-    struct log log;
+    struct log log, follower;
     _Atomic uint64_t now_ms;
     _Atomic bool finished; /* no more will be appended */
     bool ttl_is_fixed;     /* each entry lives for TTL_MS, all through */
@@ -37,6 +38,7 @@ static struct shared {
 struct reader {
     pthread_t thread;
     uint32_t index;
+    const struct log *log; /* or its follower: the form differs in length */
     uint64_t random;
     struct log_cursor cursor;
     uint64_t expected; /* the next number */
@@ -124,7 +126,7 @@ static bool read_some(struct reader *r)
     uint64_t now_ms = atomic_load_explicit(&s.now_ms, memory_order_relaxed);
     struct log_read read;
 
-    switch (log_read(&s.log, &r->cursor, now_ms, dst, cap, cut, &read)) {
+    switch (log_read(r->log, &r->cursor, now_ms, dst, cap, cut, &read)) {
     case LOG_NOTHING:
         return false;
     case LOG_BYTES:
@@ -160,7 +162,7 @@ static bool look_at_some(struct reader *r)
     if (r->part_bytes) /* a cursor within an entry goes on with log_read() */
         return read_some(r);
     while (count < HELD && result == LOG_BYTES) {
-        result = log_next(&s.log, &r->cursor, now_ms, &held[count], &read);
+        result = log_next(r->log, &r->cursor, now_ms, &held[count], &read);
         if (result != LOG_BYTES)
             break;
         numbers[count++] = r->expected++;
@@ -215,6 +217,7 @@ static void limit_anew(uint64_t *random, uint64_t now_ms)
         limits.ttl_ms = 1 + unit_random(random) % 100;
     }
     log_set_limits(&s.log, &limits, now_ms);
+    log_follow(&s.follower);
 }
 
 static uint32_t some_size(uint64_t *random)
@@ -227,12 +230,15 @@ static uint32_t some_size(uint64_t *random)
 
 static void append_one(uint64_t *random, uint64_t now_ms)
 {
-    uint32_t bytes = some_size(random);
-    struct log_slot slot;
+    uint32_t bytes = some_size(random), followed = some_size(random);
+    struct log_slot slot, follower_slot;
 
     CU_ASSERT_FATAL(log_prepare(&s.log, bytes, now_ms, &slot) == 0);
     fill(slot.bytes, bytes, slot.number, now_ms);
+    CU_ASSERT_FATAL(log_prepare(&s.follower, followed, now_ms, &follower_slot) == 0);
+    fill(follower_slot.bytes, followed, slot.number, now_ms);
     log_commit(&s.log, &slot, bytes, now_ms);
+    log_commit(&s.follower, &follower_slot, followed, log_newest_ms(&s.log));
 }
 
 static void owner_run(void)
@@ -247,10 +253,12 @@ static void owner_run(void)
         atomic_store_explicit(&s.now_ms, now_ms, memory_order_relaxed);
         if (unit_random(&random) % 16 == 0)
             log_expire(&s.log, now_ms);
+        log_follow(&s.follower);
         if (unit_random(&random) % 256 == 0)
             limit_anew(&random, now_ms);
         if (!s.ttl_is_fixed && unit_random(&random) % 1024 == 0)
             log_clear(&s.log);
+        log_follow(&s.follower);
         if (unit_random(&random) % 4 == 0) {
             epoch_quiesce(&s.epoch, 0);
             epoch_collect(&s.bin);
@@ -278,6 +286,7 @@ static void setup(bool ttl_is_fixed)
     epoch_bin_init(&s.bin, &s.epoch);
     s.env = (struct log_env){.bin = &s.bin, .bytes_used = &s.bytes_used};
     log_init(&s.log, &s.env, &limits);
+    log_init_follower(&s.follower, &s.env, &s.log);
 }
 
 static void run(bool ttl_is_fixed)
@@ -290,6 +299,7 @@ static void run(bool ttl_is_fixed)
     for (uint32_t i = 0; i < READERS; i++) {
         struct reader *r = &readers[i];
         r->index = i + 1;
+        r->log = i % 2 ? &s.follower : &s.log;
         r->random = s.seed + i * 2;
         r->expected = 1;
         log_cursor_init(&r->cursor, 1);
@@ -309,6 +319,7 @@ static void run(bool ttl_is_fixed)
     }
     printf("(%llu read, %llu missed, %llu torn) ", (unsigned long long)read,
            (unsigned long long)missed, (unsigned long long)torn);
+    log_deinit(&s.follower);
     log_deinit(&s.log);
     epoch_bin_drain(&s.bin);
     CU_ASSERT_EQUAL(atomic_load(&s.bytes_used), 0);
