@@ -1,1 +1,1 @@
-"""What perf/run is made of: processes, plan, report, plot. Standard library only."""
+"""What perf's commands are made of: options, processes, plan, report, plot. Standard library only."""

@@ -28,6 +28,7 @@ class Server:
         self.log = open(log_path, "ab")  # closed in stop()
         self.child = subprocess.Popen(["taskset", "-c", str(core)] + command,
                                       stdout=subprocess.PIPE, stderr=self.log)
+        self.proto = "native"  # what the generator is to speak
         self.pid = self.child.pid  # taskset becomes the server: exec, the same pid
         self.log_path = log_path
         try:

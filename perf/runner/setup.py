@@ -1,4 +1,4 @@
-"""The pieces of one run of perf/run: where the programs are, which cores, how to start whom."""
+"""The pieces of one run: where the programs are, which cores, how to start whom."""
 import json
 import os
 import subprocess
@@ -6,6 +6,17 @@ import subprocess
 from .process import Failed, Server, make_certificate
 
 PERF = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+PEER_PACKAGES = {"ws": "ws", "socketio": "socket.io"}
+
+# Whom the commands can measure: which server, and what its members speak.
+SUBJECTS = {
+    "ringroom": ("ringroom", "native"),
+    "ringroom-socketio": ("ringroom", "socketio"),
+    "ringroom-mixed": ("ringroom", "mixed"),
+    "ws": ("ws", "native"),
+    "socketio": ("socketio", "socketio"),
+}
 
 
 class Setup:
@@ -28,7 +39,10 @@ class Setup:
 
     def start(self, subject, plain=False, history=0, settings=()):
         """history: messages that a peer is to keep; settings: Ringroom's own, as KEY=VALUE."""
-        return getattr(self, f"_start_{subject}")(plain, history, settings)
+        server, proto = SUBJECTS[subject]
+        started = getattr(self, f"_start_{server}")(plain, history, settings)
+        started.proto = proto
+        return started
 
     def _start_ringroom(self, plain, _history, settings):
         settings = ["shards=1", "limits.messages_per_second=0", "log.level=warn", *settings]
@@ -43,18 +57,27 @@ class Setup:
         return Server(command, self.server_core, self._log("ringroom"))
 
     def _start_ws(self, plain, history, _settings):
+        return self._start_peer("ws", plain, history)
+
+    def _start_socketio(self, plain, history, _settings):
+        # Such a chat always keeps what was said; Ringroom's rooms do too.
+        return self._start_peer("socketio", plain, history or 1000)
+
+    def _start_peer(self, name, plain, history):
         if plain:
-            raise Failed("the ws peer is measured over TLS only")
-        script = os.path.join(PERF, "peers", "ws.js")
-        if not os.path.isdir(os.path.join(PERF, "peers", "node_modules")):
+            raise Failed(f"the {name} peer is measured over TLS only")
+        modules = os.path.join(PERF, "peers", "node_modules")
+        if not os.path.isdir(os.path.join(modules, PEER_PACKAGES[name])):
             raise Failed("the peers are not installed: npm ci --prefix perf/peers")
-        command = ["node", script, self.cert, self.key, str(history)]
-        return Server(command, self.server_core, self._log("ws"))
+        command = ["node", os.path.join(PERF, "peers", f"{name}.js"), self.cert, self.key,
+                   str(history)]
+        return Server(command, self.server_core, self._log(name))
 
     def bench(self, server, scenario, **options):
         """One run of ringroom-bench; its report as a dict."""
         command = ["taskset", "-c", str(self.bench_core), self.program("ringroom-bench"),
-                   "--json", "--scenario", scenario, "--url", server.url, "--pid", str(server.pid)]
+                   "--json", "--scenario", scenario, "--url", server.url, "--pid", str(server.pid),
+                   "--proto", server.proto]
         if self.spin:
             command.append("--spin")
         for name, value in options.items():

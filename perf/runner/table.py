@@ -53,6 +53,11 @@ def bound(summary, key="bench_cpu_percent"):
     return f"{percent:.0f}%" + (" **bound**" if percent > BENCH_BOUND_PERCENT else "")
 
 
+def who(subject):
+    return {"ringroom-socketio": "ringroom, Socket.IO", "ringroom-mixed": "ringroom, mixed",
+            "socketio": "npm socket.io"}.get(subject, subject)
+
+
 def neighbours(summary):
     """What other processes took of the two cores while server or generator wanted them."""
     percents = [median(summary, key) for key in ("server_waited_percent", "bench_waited_percent")]
@@ -61,7 +66,7 @@ def neighbours(summary):
 
 def fanout(rows, subjects):
     header = ["offered", "who", "CPU µs/delivery", "p50 ms", "p99 ms", "came/s", "× floor",
-              "× " + subjects[-1], "generator", "neighbours", "wrong"]
+              "× " + who(subjects[-1]), "generator", "neighbours", "wrong"]
     lines = []
     for row in rows:
         floor_us = median(row["floor"], "cpu_us_per_delivery")
@@ -69,7 +74,7 @@ def fanout(rows, subjects):
         name = f"{shape(row)}, {row['rate']:,}/s"
         for subject, s in row["subjects"].items():
             cpu = median(s, "cpu_us_per_delivery")
-            lines.append([name, subject, cell(s, "cpu_us_per_delivery", 2), cell(s, "p50_ms", 2),
+            lines.append([name, who(subject), cell(s, "cpu_us_per_delivery", 2), cell(s, "p50_ms", 2),
                           cell(s, "p99_ms", 2), cell(s, "delivered_per_s"), ratio(cpu, floor_us),
                           ratio(cpu, other_us), bound(s), neighbours(s), faults(s)])
         lines.append([name, "floor, paced", cell(row["floor"], "cpu_us_per_delivery", 2), "", "",
@@ -86,7 +91,7 @@ def floor(rows):
 def search(rows):
     header = ["most deliveries/s", "who", "p99 < 10 ms", "CPU µs", "generator", "p99 < 50 ms",
               "CPU µs", "generator", "at any p99", "wrong"]
-    lines = [[shape(row), subject, cell(s, "under_10ms_per_s"),
+    lines = [[shape(row), who(subject), cell(s, "under_10ms_per_s"),
               cell(s, "under_10ms_cpu_us_per_delivery", 2), bound(s, "under_10ms_bench_cpu_percent"),
               cell(s, "under_50ms_per_s"), cell(s, "under_50ms_cpu_us_per_delivery", 2),
               bound(s, "under_50ms_bench_cpu_percent"), cell(s, "most_per_s"), faults(s)]
@@ -96,7 +101,7 @@ def search(rows):
 
 def idle(rows):
     header = ["idle, joined", "who", "KB/connection", "KB/further connection", "idle CPU %", "wrong"]
-    lines = [[kind, subject, cell(s, "bytes_per_connection", 2, 1e-3),
+    lines = [[kind, who(subject), cell(s, "bytes_per_connection", 2, 1e-3),
               cell(s, "bytes_per_further_connection", 2, 1e-3), cell(s, "idle_cpu_percent", 2),
               faults(s)]
              for kind, subjects in rows.items() for subject, s in subjects.items()]
@@ -105,7 +110,7 @@ def idle(rows):
 
 def connect(rows):
     header = ["connect and join", "CPU µs", "per s", "p50 ms", "resumed %", "generator"]
-    lines = [[f"{subject}, {kind}", cell(s, f"{kind}_cpu_us"), cell(s, f"{kind}_per_s"),
+    lines = [[f"{who(subject)}, {kind}", cell(s, f"{kind}_cpu_us"), cell(s, f"{kind}_per_s"),
               cell(s, f"{kind}_p50_ms", 2), cell(s, f"{kind}_resumed_percent"),
               bound(s, f"{kind}_bench_cpu_percent")]
              for subject, s in rows.items() for kind in ("full", "resumed")]
@@ -115,7 +120,7 @@ def connect(rows):
 def history(rows):
     header = ["join with history", "CPU µs/join", "messages", "p50 ms", "p99 ms", "peak grew KB",
               "wrong"]
-    lines = [[subject, cell(s, "cpu_us_per_join"), cell(s, "replayed_per_join"),
+    lines = [[who(subject), cell(s, "cpu_us_per_join"), cell(s, "replayed_per_join"),
               cell(s, "join_p50_ms", 2), cell(s, "join_p99_ms", 2),
               cell(s, "peak_grew_bytes", 0, 1e-3), faults(s)] for subject, s in rows.items()]
     return rows_of(header, lines)
@@ -133,14 +138,15 @@ def rooms(rows):
 def stalled(rows):
     header = ["stalled readers", "stalled", "CPU µs/delivery without", "with", "memory grew KB",
               "kernel's TCP, MB", "p99 ms of the others", "told as gaps", "wrong"]
-    lines = [[subject, cell(s, "stalled"), cell(s, "alone_cpu_us_per_delivery", 2),
+    lines = [[who(subject), cell(s, "stalled"), cell(s, "alone_cpu_us_per_delivery", 2),
               cell(s, "cpu_us_per_delivery", 2), cell(s, "memory_grew_bytes", 0, 1e-3),
               cell(s, "kernel_tcp_bytes", 0, 1e-6), cell(s, "p99_ms", 2), cell(s, "gaps_reported"), faults(s)]
              for subject, s in rows.items()]
     return rows_of(header, lines)
 
 
-def render(results):
+def render(results, tables=None):
+    """tables: functions of (rows, results) for scenarios that have none here."""
     machine = results["machine"]
     noisy = machine["load_at_start"] > 0.5
     lines = ["# Measured on " + results["date"], "",
@@ -155,8 +161,13 @@ def render(results):
     for name, rows in results["scenarios"].items():
         if not rows:
             continue
-        make = globals()[name]
-        lines += (make(rows, results["subjects"]) if name == "fanout" else make(rows)) + [""]
+        if name in (tables or {}):
+            lines += tables[name](rows, results)
+        elif name == "fanout":
+            lines += fanout(rows, results["subjects"])
+        else:
+            lines += globals()[name](rows)
+        lines.append("")
     if results["failures"]:
         lines += ["Not measured:", ""] + [f"- {failure}" for failure in results["failures"]] + [""]
     return "\n".join(lines)
