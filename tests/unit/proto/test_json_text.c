@@ -92,6 +92,16 @@ static void test_json_text__writing_stops_at_the_bound(void)
     buf_deinit(&out);
 }
 
+static void test_json_text__a_string_may_be_put_together_from_pieces(void)
+{
+    buf_init(&out, 100);
+    CU_ASSERT(json_put_escaped(&out, slice_of("{\"a\":")) == 0);
+    CU_ASSERT(json_put_escaped(&out, (struct slice){0}) == 0);
+    CU_ASSERT(json_put_escaped(&out, slice_of("\"\\n\"\n}")) == 0);
+    CU_ASSERT(slice_is(buf_slice(&out), "{\\\"a\\\":\\\"\\\\n\\\"\\n}"));
+    buf_deinit(&out);
+}
+
 static void test_json_text__numbers_are_written_in_full(void)
 {
     buf_init(&out, 100);
@@ -221,6 +231,34 @@ static void test_json_text__only_the_key_itself_is_found(void)
     CU_ASSERT(slice_is(json_raw_member(text, ""), "5"));
     CU_ASSERT(json_raw_member(slice_of("{}"), "id").len == 0);
     CU_ASSERT(json_raw_member(slice_of(" { } "), "id").len == 0);
+}
+
+static void test_json_text__values_are_taken_in_turn(void)
+{
+    struct slice rest = json_raw_inside(slice_of(" [ 1,\"],\" , [ 2 ,{}] ,null\t] "));
+
+    CU_ASSERT(slice_is(json_raw_take(&rest), "1") && slice_is(json_raw_take(&rest), "\"],\""));
+    CU_ASSERT(slice_is(json_raw_take(&rest), "[ 2 ,{}]"));
+    CU_ASSERT(slice_is(json_raw_take(&rest), "null") && slice_is(rest, "] "));
+    CU_ASSERT(json_raw_take(&rest).len == 0 && slice_is(rest, "] "));
+    rest = json_raw_inside(slice_of("{\"a\" : 1,\"b\":{}}"));
+    CU_ASSERT(slice_is(json_raw_take(&rest), "\"a\"") && slice_is(json_raw_take(&rest), "1"));
+    CU_ASSERT(slice_is(json_raw_take(&rest), "\"b\"") && slice_is(json_raw_take(&rest), "{}"));
+    CU_ASSERT(json_raw_take(&rest).len == 0 && slice_is(rest, "}"));
+    rest = json_raw_inside(slice_of("[]"));
+    CU_ASSERT(json_raw_take(&rest).len == 0);
+}
+
+static void test_json_text__a_raw_string_is_compared_by_what_it_says(void)
+{
+    CU_ASSERT(json_raw_is(slice_of("\"join\""), "join"));
+    CU_ASSERT(json_raw_is(slice_of("\"j\\u006fi\\u006E\""), "join"));
+    CU_ASSERT(json_raw_is(slice_of("\"\""), ""));
+    CU_ASSERT(!json_raw_is(slice_of("\"joi\""), "join") &&
+              !json_raw_is(slice_of("\"joinn\""), "join"));
+    CU_ASSERT(!json_raw_is(slice_of("\"join\\u0000\""), "join"));
+    CU_ASSERT(!json_raw_is(slice_of("1"), "1") && !json_raw_is(slice_of("[\"1\"]"), "1"));
+    CU_ASSERT(!json_raw_is((struct slice){0}, ""));
 }
 
 /* Taming numbers. The validator: each function moves *at behind what it takes, or says no. */
@@ -434,8 +472,11 @@ static void test_json_text__whole_numbers_beyond_2_to_the_53_stay_beyond(void)
 
 UNIT_MAIN("proto/json_text", UNIT_TEST(test_json_text__strings_are_escaped_as_little_as_may_be),
           UNIT_TEST(test_json_text__writing_stops_at_the_bound),
+          UNIT_TEST(test_json_text__a_string_may_be_put_together_from_pieces),
           UNIT_TEST(test_json_text__numbers_are_written_in_full),
           UNIT_TEST(test_json_text__a_member_is_found_with_its_own_bytes),
           UNIT_TEST(test_json_text__only_the_key_itself_is_found),
+          UNIT_TEST(test_json_text__values_are_taken_in_turn),
+          UNIT_TEST(test_json_text__a_raw_string_is_compared_by_what_it_says),
           UNIT_TEST(test_json_text__tamed_text_is_valid_exactly_where_it_was),
           UNIT_TEST(test_json_text__whole_numbers_beyond_2_to_the_53_stay_beyond))
