@@ -691,9 +691,11 @@ static void test_engineio__decoding_tells_when_memory_has_run_out(void)
 
     buf_init(&decoded, 100);
     CU_ASSERT_EQUAL(engineio_next(&payload, &decoded, &packet), ENGINEIO_PACKET);
+#ifdef RINGROOM_DCHECK /* else mem_fail_after() does nothing */
     mem_fail_after(0);
     CU_ASSERT_EQUAL(engineio_next(&payload, &decoded, &packet), ENGINEIO_NOMEM);
     mem_fail_after(-1);
+#endif
     buf_deinit(&decoded);
     buf_init(&decoded, 2);
     payload = slice_of("bAQID");
