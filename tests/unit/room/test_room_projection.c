@@ -485,10 +485,8 @@ static void step_come(void)
 }
 
 /* Its shard has looked up since it read, or has not: the bytes stand until it does. */
-static void step_go(void)
+static void step_go(struct session *session)
 {
-    struct session *session = some_session();
-
     if (session->projected)
         room_unproject(w.room);
     session->projected = false;
@@ -602,8 +600,11 @@ static void step(void)
         sweep(below(1 + w.ttl_ms / (1 + below(40))));
     else if (choice < 600)
         step_come();
+    else if (choice < 630)
+        step_go(some_session());
     else if (choice < 640)
-        step_go();
+        for (int i = 0; i < SESSIONS; i++)
+            step_go(&w.sessions[i]);
     else if (choice < 760)
         step_next();
     else if (choice < 880)
@@ -673,6 +674,23 @@ static void test_room_projection__it_holds_what_cursors_may_read_beyond_the_hist
         CU_ASSERT_EQUAL(say(), 0);
     CU_ASSERT(start_projecting() == 0 && same_from(1) == 20);
     CU_ASSERT(say() == 0 && same_from(1) == 21);
+    teardown();
+}
+
+/* Whatever has expired is not in it, though no sweep has come by. */
+static void test_room_projection__it_is_made_of_what_is_alive(void)
+{
+    setup_inhabited(2000, TTL_FROM_MESSAGE, 100, 0);
+    CU_ASSERT_EQUAL(say(), 0);
+    w.now_ms += 1000;
+    CU_ASSERT_EQUAL(say(), 0);
+    w.now_ms += 1000;
+    CU_ASSERT(start_projecting() == 0 && w.projected == 1 && same_from(1) == 1);
+    room_unproject(w.room);
+    w.now_ms += 1000;
+    CU_ASSERT(start_projecting() == 0 && w.projected == 1 && same_from(1) == 0);
+    CU_ASSERT_EQUAL(log_end(w.room->projection), 3);
+    CU_ASSERT(say() == 0 && same_from(1) == 1);
     teardown();
 }
 
@@ -849,6 +867,7 @@ UNIT_MAIN("room/room_projection",
           UNIT_TEST(test_room_projection__any_operations_keep_both_forms_the_same),
           UNIT_TEST(test_room_projection__it_is_made_once_whoever_reads_it),
           UNIT_TEST(test_room_projection__it_holds_what_cursors_may_read_beyond_the_history),
+          UNIT_TEST(test_room_projection__it_is_made_of_what_is_alive),
           UNIT_TEST(test_room_projection__it_ends_with_a_message_that_it_never_held),
           UNIT_TEST(test_room_projection__the_sweep_takes_both),
           UNIT_TEST(test_room_projection__times_are_those_of_the_log_even_if_the_clock_goes_back),
