@@ -210,6 +210,12 @@ static void warn_if_open(const struct config *config)
                                   "and write in any room");
 }
 
+/* What may be over by the next try; all else stays wrong until the configuration is mended. */
+static bool is_shortage(int error)
+{
+    return error == -ENOMEM || error == -ENOBUFS || error == -EMFILE || error == -ENFILE;
+}
+
 /* 0, or the exit status with its reason printed. */
 static int prepare(struct server *server)
 {
@@ -218,11 +224,13 @@ static int prepare(struct server *server)
 
     if (config->listen.count &&
         tls_server_new(config->tls_cert, config->tls_key, &server->tls, why, sizeof(why)) != 0) {
-        fprintf(stderr, "ringroom: tls.cert, tls.key: %s\n", why);
+        fprintf(stderr, "ringroom: tls.cert: %s, tls.key: %s: %s\n", config->tls_cert,
+                config->tls_key, why);
         return EXIT_WRONG;
     }
-    if (sockets_open(&server->sockets, config, why, sizeof(why)) != 0)
-        return fail(EXIT_WRONG, why);
+    int error = sockets_open(&server->sockets, config, why, sizeof(why));
+    if (error)
+        return fail(is_shortage(error) ? EXIT_FAILURE : EXIT_WRONG, why);
     server->mesh = mesh_new(config->shards);
     server->workers = mem_zalloc(config->shards * sizeof(*server->workers));
     if (!server->mesh || !server->workers)

@@ -6,7 +6,8 @@
 #include <errno.h>
 #include <unistd.h>
 
-static int explain(const struct config_listener *at, int error, char *why, size_t why_bytes)
+static int explain(const char *key, const struct config_listener *at, int error, char *why,
+                   size_t why_bytes)
 {
     char text[CONFIG_ADDRESS_BYTES];
     const char *hint = "";
@@ -18,7 +19,9 @@ static int explain(const struct config_listener *at, int error, char *why, size_
         hint = ": ports below 1024 need the right to bind them (CAP_NET_BIND_SERVICE)";
     else if (error == -EADDRNOTAVAIL)
         hint = ": this machine has no such address";
-    snprintf(why, why_bytes, "listen: can't listen at %s: %s%s", text, strerror(-error), hint);
+    else if (error == -EAFNOSUPPORT)
+        hint = ": this machine has IPv6 switched off; use an IPv4 address";
+    snprintf(why, why_bytes, "%s: can't listen at %s: %s%s", key, text, strerror(-error), hint);
     return error;
 }
 
@@ -79,7 +82,8 @@ int sockets_open(struct sockets *sockets, const struct config *config, char *ret
             i < tls ? config->listen.list[i] : config->listen_plain.list[i - tls];
         error = open_one(sockets, i, i < tls);
         if (error)
-            explain(&sockets->addresses[i], error, ret_why, why_bytes);
+            explain(i < tls ? "listen" : "listen_plain", &sockets->addresses[i], error, ret_why,
+                    why_bytes);
     }
     if (error)
         sockets_free(sockets, true);

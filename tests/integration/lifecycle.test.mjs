@@ -121,8 +121,8 @@ const fails = async (settings, named) => {
 
 test('a port that another server listens on is a start error', () => withServer({}, async (server) => {
   const { cert, key } = certificate();
-  await fails({ listen: `127.0.0.1:${server.ports.https}`, 'tls.cert': cert, 'tls.key': key }, new RegExp(`${server.ports.https}`));
-  await fails({ listen: [], listen_plain: `127.0.0.1:${server.ports.http}` }, new RegExp(`${server.ports.http}`));
+  await fails({ listen: `127.0.0.1:${server.ports.https}`, 'tls.cert': cert, 'tls.key': key }, new RegExp(`listen: can't listen at 127.0.0.1:${server.ports.https}`));
+  await fails({ listen: [], listen_plain: `127.0.0.1:${server.ports.http}` }, new RegExp(`listen_plain: can't listen at 127.0.0.1:${server.ports.http}`));
   (await Chat.connect(server)).cut();
 }));
 
