@@ -1,5 +1,6 @@
 /* config_address.c - addresses to listen at: numeric only, so that what is checked is what is
- * bound. Not handled: IPv6 zones ("fe80::1%eth0"). */
+ * bound. Not handled: IPv6 zones ("fe80::1%eth0"), and IPv4 addresses in IPv6 clothes
+ * ("::ffff:127.0.0.1"), which a socket for IPv6 alone cannot be bound to. */
 #include "config_parts.h"
 #include <arpa/inet.h>
 
@@ -39,6 +40,7 @@ bool config_address_parse(const char *text, struct config_listener *ret_listener
         listener.address_bytes = sizeof(listener.address.v6);
         listener.address.v6.sin6_family = AF_INET6;
         if (inet_pton(AF_INET6, host, &listener.address.v6.sin6_addr) != 1 ||
+            IN6_IS_ADDR_V4MAPPED(&listener.address.v6.sin6_addr) ||
             !parse_port(colon + 1, &listener.address.v6.sin6_port))
             return false;
     } else {
@@ -70,9 +72,5 @@ bool config_address_is_loopback(const struct config_listener *listener)
 {
     if (listener->address.any.sa_family == AF_INET)
         return ntohl(listener->address.v4.sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
-
-    const struct in6_addr *v6 = &listener->address.v6.sin6_addr;
-    if (IN6_IS_ADDR_V4MAPPED(v6))
-        return v6->s6_addr[12] == IN_LOOPBACKNET;
-    return IN6_IS_ADDR_LOOPBACK(v6);
+    return IN6_IS_ADDR_LOOPBACK(&listener->address.v6.sin6_addr);
 }

@@ -41,6 +41,21 @@ static int check_tls(struct config_loader *loader)
     return 0;
 }
 
+static bool is_any(const struct config_listener *listener)
+{
+    return listener->address.any.sa_family == AF_INET6
+               ? IN6_IS_ADDR_UNSPECIFIED(&listener->address.v6.sin6_addr)
+               : listener->address.v4.sin_addr.s_addr == INADDR_ANY;
+}
+
+static bool overlap(const struct config_listener *a, const struct config_listener *b)
+{
+    if (a->address_bytes != b->address_bytes ||
+        a->address.v4.sin_port != b->address.v4.sin_port) /* at the same place in v6 */
+        return false;
+    return is_any(a) || is_any(b) || memcmp(&a->address, &b->address, a->address_bytes) == 0;
+}
+
 /* SO_REUSEPORT would let both be bound, and the kernel deal connections out between the two. */
 static int check_twice(struct config_loader *loader)
 {
@@ -48,7 +63,7 @@ static int check_twice(struct config_loader *loader)
     size_t tls = config->listen.count, all = tls + config->listen_plain.count;
 
     for (size_t i = 0; i < all; i++) {
-        char text[CONFIG_ADDRESS_BYTES];
+        char text[CONFIG_ADDRESS_BYTES], other_text[CONFIG_ADDRESS_BYTES];
         const struct config_listener *one =
             i < tls ? &config->listen.list[i] : &config->listen_plain.list[i - tls];
 
@@ -59,9 +74,14 @@ static int check_twice(struct config_loader *loader)
             const struct config_listener *other =
                 j < tls ? &config->listen.list[j] : &config->listen_plain.list[j - tls];
 
-            if (one->address_bytes != other->address_bytes ||
-                memcmp(&one->address, &other->address, one->address_bytes) != 0)
+            if (!overlap(one, other))
                 continue;
+            config_address_text(other, other_text);
+            if (strcmp(text, other_text) != 0)
+                return BLAME(loader, j < tls ? "listen" : "listen_plain",
+                             "%s stands beside %s, and one covers the other; give one address, or "
+                             "another port",
+                             other_text, text);
             if (j < tls)
                 return BLAME(loader, "listen", "%s stands there twice", text);
             return BLAME(loader, "listen_plain", "%s stands twice, in listen_plain and in %s", text,

@@ -259,6 +259,7 @@ static void test_config__what_is_no_numeric_address_with_a_port_is_refused(void)
         snprintf(set, sizeof(set), "listen=\"%s\"", texts[i]);
         CU_ASSERT(set_refused(set, "must be a numeric address with its port"));
     }
+    CU_ASSERT(set_refused("listen=[::ffff:1.2.3.4]:80", "must be a numeric address"));
     CU_ASSERT(set_refused("listen=8443", "listen: 8443 "));
     CU_ASSERT(set_refused("listen=[\"0.0.0.0:1\",\"x\"]", "listen[1]: \"x\" "));
     CU_ASSERT(set_refused("listen=[1]", "listen[0]: 1 "));
