@@ -3,8 +3,12 @@
 #include "ringroom/base/check.h"
 #include "ringroom/server/nearest.h"
 #include "ringroom/wire/tls.h"
+#include <ctype.h>
 #include <errno.h>
+#include <stdarg.h>
 #include <string.h>
+
+enum { SHOWN_WORD_MAX = 120 }; /* bytes of a word that an error repeats */
 
 enum command { COMMAND_NONE, COMMAND_SERVE, COMMAND_CHECK };
 enum wanted { WANTED_RUN, WANTED_HELP, WANTED_VERSION };
@@ -64,6 +68,23 @@ static void print_help(enum command command, FILE *out)
     config_print_keys(out);
 }
 
+/* One line, whatever was typed: control characters become '?'. Returns -EINVAL. */
+__attribute__((format(printf, 2, 3))) static int complain(FILE *err, const char *format, ...)
+{
+    char line[CONFIG_ERROR_BYTES];
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(line, sizeof(line), format, arguments);
+    va_end(arguments);
+    for (char *c = line; *c; c++) {
+        if (iscntrl((unsigned char)*c))
+            *c = '?';
+    }
+    fprintf(err, "ringroom: %s\n", line);
+    return -EINVAL;
+}
+
 /* "ringroom: WORD: no such KIND; the nearest is NAME (allowed are ALLOWED)". */
 static int unknown(const char *word, const char *kind, const char *const *names, size_t count,
                    const char *allowed, FILE *err)
@@ -74,9 +95,9 @@ static int unknown(const char *word, const char *kind, const char *const *names,
     struct nearest nearest = nearest_to(name);
     for (size_t i = 0; i < count; i++)
         nearest_offer(&nearest, names[i]);
-    fprintf(err, "ringroom: %s: no such %s%s%s (allowed are %s)\n", word, kind,
-            nearest.best ? "; the nearest is " : "", nearest.best ? nearest.best : "", allowed);
-    return -EINVAL;
+    return complain(err, "%.*s: no such %s%s%s (allowed are %s)", SHOWN_WORD_MAX, word, kind,
+                    nearest.best ? "; the nearest is " : "", nearest.best ? nearest.best : "",
+                    allowed);
 }
 
 /* `--option VALUE` at *index, which moves on, or `--option=VALUE`. False: it is another option. */
@@ -97,38 +118,30 @@ static bool option_value(const char *option, int argc, const char *const *argv, 
 
 static int take_config(struct request *request, const char *file, FILE *err)
 {
-    if (!file || !*file) {
-        fputs("ringroom: --config: must be followed by a file name\n", err);
-        return -EINVAL;
-    }
-    if (request->source.file) {
-        fprintf(err, "ringroom: --config %s: may be given once only; %s is given already\n", file,
-                request->source.file);
-        return -EINVAL;
-    }
+    if (!file || !*file)
+        return complain(err, "--config: must be followed by a file name");
+    if (request->source.file)
+        return complain(err, "--config %.*s: may be given once only; %.*s is given already",
+                        SHOWN_WORD_MAX, file, SHOWN_WORD_MAX, request->source.file);
     request->source.file = file;
     return 0;
 }
 
 static int take_set(struct request *request, const char *set, FILE *err)
 {
-    if (!set) {
-        fputs("ringroom: --set: must be followed by KEY=VALUE, as --set limits.burst=100\n", err);
-        return -EINVAL;
-    }
+    if (!set)
+        return complain(err, "--set: must be followed by KEY=VALUE, as --set limits.burst=100");
     request->sets[request->source.sets_count++] = set;
     return 0;
 }
 
 static int take_command(struct request *request, const char *word, FILE *err)
 {
-    if (request->command != COMMAND_NONE) {
-        fprintf(err,
-                "ringroom: %s: not expected after `%s`; files and keys are given by --config "
-                "FILE and --set KEY=VALUE\n",
-                word, command_names[request->command - 1]);
-        return -EINVAL;
-    }
+    if (request->command != COMMAND_NONE)
+        return complain(err,
+                        "%.*s: not expected after `%s`; files and keys are given by --config FILE "
+                        "and --set KEY=VALUE",
+                        SHOWN_WORD_MAX, word, command_names[request->command - 1]);
     for (size_t i = 0; i < array_len(command_names); i++) {
         if (strcmp(word, command_names[i]) == 0) {
             request->command = (enum command)(i + 1);
@@ -169,11 +182,8 @@ static int parse(int argc, const char *const *argv, struct request *request, FIL
         if (error < 0)
             return error;
     }
-    if (request->command == COMMAND_NONE && request->wanted == WANTED_RUN) {
-        fputs("ringroom: a command is needed: serve or check (`ringroom --help` tells more)\n",
-              err);
-        return -EINVAL;
-    }
+    if (request->command == COMMAND_NONE && request->wanted == WANTED_RUN)
+        return complain(err, "a command is needed: serve or check (`ringroom --help` tells more)");
     return 0;
 }
 
@@ -187,7 +197,7 @@ static int prepare(const struct config_source *source, const struct config_machi
     if (error == 0 && (error = config_resolve(ret_config, machine, text, sizeof(text))) < 0)
         config_deinit(ret_config);
     if (error < 0)
-        fprintf(err, "ringroom: %s\n", text);
+        complain(err, "%s", text);
     return error == 0 ? CLI_OK : error == -ENOMEM ? CLI_FAILED : CLI_WRONG;
 }
 
@@ -195,7 +205,7 @@ static int written(FILE *out, FILE *err)
 {
     if (fflush(out) == 0 && !ferror(out))
         return CLI_OK;
-    fprintf(err, "ringroom: cannot write to standard output: %s\n", strerror(errno));
+    complain(err, "cannot write to standard output: %s", strerror(errno));
     return CLI_FAILED;
 }
 
@@ -208,8 +218,7 @@ static int check_certificate(const struct config *config, FILE *err)
     if (!config->tls_cert)
         return CLI_OK;
     if (tls_server_new(config->tls_cert, config->tls_key, &server, text, sizeof(text)) < 0) {
-        fprintf(err, "ringroom: tls.cert: %s, tls.key: %s: %s\n", config->tls_cert, config->tls_key,
-                text);
+        complain(err, "tls.cert: %s, tls.key: %s: %s", config->tls_cert, config->tls_key, text);
         return CLI_WRONG;
     }
     tls_server_free(server);
@@ -221,7 +230,7 @@ static int check(const struct config *config, FILE *out, FILE *err)
     int status = check_certificate(config, err);
 
     if (status == CLI_OK && config_print(config, out) == -ENOMEM) {
-        fputs("ringroom: out of memory while printing the configuration\n", err);
+        complain(err, "out of memory while printing the configuration");
         return CLI_FAILED;
     }
     return status == CLI_OK ? written(out, err) : status;
@@ -238,7 +247,7 @@ bool cli_run(int argc, const char *const *argv, const char *const *environment,
 
     request.sets = mem_alloc(((size_t)argc + 1) * sizeof(*request.sets));
     if (!request.sets) {
-        fputs("ringroom: out of memory while reading the command line\n", err);
+        complain(err, "out of memory while reading the command line");
         *ret_status = CLI_FAILED;
         return false;
     }

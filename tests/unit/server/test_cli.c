@@ -186,6 +186,21 @@ static void test_cli__help_names_the_commands_and_every_key(void)
     }
 }
 
+static void test_cli__an_error_is_one_line_whatever_was_typed(void)
+{
+    char word[8000];
+
+    CU_ASSERT(is_wrong(WORDS("a\nb"), TEXTS("a?b: no such command")));
+    CU_ASSERT(is_wrong(WORDS("--\033[31m"), TEXTS("--?[31m: no such option")));
+    CU_ASSERT(is_wrong(WORDS("check", "--config", "a\nb"), TEXTS("file a?b: ")));
+    CU_ASSERT(is_wrong(WORDS("check", "--set", "tls.cert=a\nb", "--set", "tls.key=k"),
+                       TEXTS("tls.cert: a?b")));
+    memset(word, 'x', sizeof(word) - 1);
+    word[sizeof(word) - 1] = '\0';
+    CU_ASSERT(is_wrong(WORDS(word), TEXTS("xxx: no such command (allowed are serve, ")));
+    CU_ASSERT(is_wrong(WORDS("check", word), TEXTS("xxx: not expected after `check`", "--set")));
+}
+
 /* What both print, which must be the same, to be freed. */
 static char *printed_alike(const char *const *words, const char *const *as)
 {
@@ -273,6 +288,7 @@ UNIT_MAIN("server.cli", UNIT_TEST(test_cli__serve_hands_over_the_resolved_config
           UNIT_TEST(test_cli__an_option_without_its_value_is_refused),
           UNIT_TEST(test_cli__a_wrong_command_is_refused_with_the_nearest),
           UNIT_TEST(test_cli__help_names_the_commands_and_every_key),
+          UNIT_TEST(test_cli__an_error_is_one_line_whatever_was_typed),
           UNIT_TEST(test_cli__help_as_a_word_is_help_as_an_option),
           UNIT_TEST(test_cli__version_is_one_line),
           UNIT_TEST(test_cli__output_that_cannot_be_written_is_a_failure),
