@@ -215,7 +215,7 @@ static int check_certificate(const struct config *config, FILE *err)
     struct tls_server *server;
     char text[CONFIG_ERROR_BYTES];
 
-    if (!config->tls_cert)
+    if (config->listen.count == 0)
         return CLI_OK;
     if (tls_server_new(config->tls_cert, config->tls_key, &server, text, sizeof(text)) < 0) {
         complain(err, "tls.cert: %s, tls.key: %s: %s", config->tls_cert, config->tls_key, text);

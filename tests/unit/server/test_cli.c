@@ -101,6 +101,18 @@ static void test_cli__check_refuses_a_certificate_that_cannot_be_used(void)
                        TEXTS("tls.cert", "/nonexistent/c.pem", "tls.key")));
 }
 
+static void test_cli__check_leaves_a_certificate_alone_that_nothing_uses(void)
+{
+    struct run run;
+
+    run_with(&run, NULL,
+             WORDS("check", PLAIN_OPTIONS, "--set", "tls.cert=/nonexistent/c.pem", "--set",
+                   "tls.key=/nonexistent/k.pem"));
+    CU_ASSERT_EQUAL(run.status, CLI_OK);
+    CU_ASSERT_STRING_EQUAL(run.err, "");
+    run_end(&run);
+}
+
 static void test_cli__a_configuration_file_is_read(void)
 {
     char name[] = "/tmp/ringroom-test-XXXXXX", option[64];
@@ -282,6 +294,7 @@ UNIT_MAIN("server.cli", UNIT_TEST(test_cli__serve_hands_over_the_resolved_config
           UNIT_TEST(test_cli__the_environment_counts),
           UNIT_TEST(test_cli__check_prints_what_would_be_in_force),
           UNIT_TEST(test_cli__check_refuses_a_certificate_that_cannot_be_used),
+          UNIT_TEST(test_cli__check_leaves_a_certificate_alone_that_nothing_uses),
           UNIT_TEST(test_cli__a_configuration_file_is_read),
           UNIT_TEST(test_cli__a_wrong_configuration_is_exit_status_two_and_one_line),
           UNIT_TEST(test_cli__a_wrong_option_is_refused_with_the_nearest),
