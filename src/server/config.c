@@ -327,9 +327,8 @@ static int take_environment(struct config_loader *loader, const char *const *env
         loader->at = (struct config_origin){"from the environment variable ", *environment,
                                             (size_t)(equals - *environment)};
         name_of_variable(*environment + prefix_len, loader->at.name_len - prefix_len, name);
-        int error = config_key_find(name) || config_group_find(name)
-                        ? take_word(loader, name, equals + 1)
-                        : unknown_variable(loader, name);
+        int error = config_key_find(name) ? take_word(loader, name, equals + 1)
+                                          : unknown_variable(loader, name);
         if (error < 0)
             return error;
     }

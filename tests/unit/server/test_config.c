@@ -105,6 +105,7 @@ static void test_config__a_variable_that_is_no_key_is_told_its_right_name(void)
     CU_ASSERT(variable_refused("RINGROOM_MAX_MESSAGE=1", "to RINGROOM_LIMITS__MAX_MESSAGE, or"));
     CU_ASSERT(variable_refused("RINGROOM_TLS_KEY=k", "to RINGROOM_TLS__KEY, or"));
     CU_ASSERT(variable_refused("RINGROOM_LIMIT=1", "to RINGROOM_LIMITS__..., or"));
+    CU_ASSERT(variable_refused("RINGROOM_LIMITS={}", "to RINGROOM_LIMITS__..., or"));
 }
 
 static void test_config__a_variable_like_no_key_is_to_be_unset(void)
