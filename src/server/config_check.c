@@ -178,11 +178,13 @@ int config_resolve(struct config *config, const struct config_machine *machine, 
     if (connections == 0 || connections > possible) {
         if (error_bytes > 0)
             snprintf(ret_error, error_bytes,
-                     "limits.connections: %u: must be at most %llu: this process may have %llu "
-                     "files open (hard RLIMIT_NOFILE), of which %llu are kept for %u shards; raise "
-                     "it with LimitNOFILE= in the unit file or `ulimit -Hn`",
-                     config->connections, (unsigned long long)possible,
-                     (unsigned long long)machine->files, (unsigned long long)reserved, shards);
+                     "limits.connections: %u: %s %llu: this process may have %llu "
+                     "files open (hard RLIMIT_NOFILE), and %u shards keep %llu for themselves; "
+                     "raise it with LimitNOFILE= in the unit file or `ulimit -Hn`, or set fewer "
+                     "shards",
+                     config->connections, possible ? "must be at most" : "possible are",
+                     (unsigned long long)possible, (unsigned long long)machine->files, shards,
+                     (unsigned long long)reserved);
         return -EINVAL;
     }
     config->shards = shards;

@@ -147,8 +147,9 @@ static void test_config_check__connections_default_to_what_the_files_allow(void)
     CU_ASSERT_EQUAL(resolved("shards=2", 1, UINT64_MAX, &config), 0);
     CU_ASSERT_EQUAL(config.connections, CONFIG_CONNECTIONS_AUTO_MAX);
     config_deinit(&config);
-    CU_ASSERT_EQUAL(resolved("shards=2", 1, reserved, &config), -EINVAL);
-    CU_ASSERT_PTR_NOT_NULL(strstr(load_error, "RLIMIT_NOFILE"));
+    CU_ASSERT(refused_with(resolved("shards=2", 1, reserved, &config),
+                           TEXTS("limits.connections: 0: possible are 0", "RLIMIT_NOFILE",
+                                 "LimitNOFILE=", "2 shards", "fewer shards")));
     config_deinit(&config);
     CU_ASSERT_EQUAL(resolved("shards=2", 1, 0, &config), -EINVAL);
     config_deinit(&config);
