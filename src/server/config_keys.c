@@ -182,7 +182,7 @@ void config_allowed(const struct config_key *key, char *text, size_t text_bytes)
     case CONFIG_ORIGINS:
         snprintf(text, text_bytes,
                  "an origin, as \"https://example.org\" or \"https://*.example.org\" or \"*\", "
-                 "in lower case and without a path, or a list of at most %d of them",
+                 "in lower case, without a path or a default port, or a list of at most %d of them",
                  CONFIG_ORIGINS_MAX);
         break;
     case CONFIG_ROOMS:

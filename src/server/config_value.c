@@ -113,17 +113,32 @@ static int store_listeners(struct config_loader *loader, const struct config_key
     return 0;
 }
 
-/* As browsers send it: scheme://host[:port], in lower case, without a path. Or a pattern of it. */
+static bool starts_and_ends(const char *text, const char *start, const char *end)
+{
+    size_t len = strlen(text), end_len = strlen(end);
+
+    return strncmp(text, start, strlen(start)) == 0 && len >= end_len &&
+           strcmp(text + len - end_len, end) == 0;
+}
+
+/* As browsers send it: scheme://host[:port], in lower case and ASCII, without a path or the
+ * scheme's own port. Or a pattern of it. */
 static bool is_origin(const json_t *value)
 {
     const char *text = json_string_value(value);
 
-    if (!text || text[0] == '\0' || strlen(text) > PATTERN_MAX || !utf8_printable(slice_of(text)))
+    if (!text || text[0] == '\0' || strlen(text) > PATTERN_MAX)
+        return false;
+    for (const char *c = text; *c; c++) {
+        if (*c <= ' ' || *c > '~' || (*c >= 'A' && *c <= 'Z'))
+            return false;
+    }
+    if (starts_and_ends(text, "https://", ":443") || starts_and_ends(text, "http://", ":80"))
         return false;
     const char *host = strstr(text, "://");
-    if (host ? strpbrk(host + 3, "/?# ") != NULL : !strchr(text, '*') && strcmp(text, "null") != 0)
-        return false;
-    return strpbrk(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == NULL;
+    if (!host)
+        return strchr(text, '*') || strcmp(text, "null") == 0;
+    return host > text && host[3] != '\0' && strpbrk(host + 3, "/?#@") == NULL;
 }
 
 static void free_texts(char **texts, size_t count)

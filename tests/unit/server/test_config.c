@@ -309,14 +309,21 @@ static void test_config__origins_are_a_pattern_or_a_list(void)
     CU_ASSERT_STRING_EQUAL(config.settings.origins[0], "https://*.example.org");
     config_deinit(&config);
     CU_ASSERT(loaded(&config, NULL, NULL,
-                     TEXTS(PLAIN, "origins=[\"*\", \"null\", \"http://localhost:3000\"]")));
-    CU_ASSERT_EQUAL(config.settings.origins_count, 3);
+                     TEXTS(PLAIN, "origins=[\"*\", \"null\", \"http://localhost:3000\", "
+                                  "\"https://a.example:80\", \"http://*:8443\", \"*://[::1]\"]")));
+    CU_ASSERT_EQUAL(config.settings.origins_count, 6);
     config_deinit(&config);
 
     /* None of these could ever match what a browser sends. */
     CU_ASSERT(set_refused("origins=https://example.org/", "must be an origin"));
     CU_ASSERT(set_refused("origins=https://Example.org", "in lower case"));
     CU_ASSERT(set_refused("origins=example.org", "must be an origin"));
+    CU_ASSERT(set_refused("origins=https://example.org:443", "without a path or a default port"));
+    CU_ASSERT(set_refused("origins=http://*.example.org:80", "without a path or a default port"));
+    CU_ASSERT(set_refused("origins=https://b\u00fccher.example", "must be an origin"));
+    CU_ASSERT(set_refused("origins=https://me@example.org", "must be an origin"));
+    CU_ASSERT(set_refused("origins=https://", "must be an origin"));
+    CU_ASSERT(set_refused("origins=://example.org", "must be an origin"));
     CU_ASSERT(set_refused("origins=[\"*\", \"\"]", "origins[1]: \"\" "));
     CU_ASSERT(set_refused("origins=[1]", "origins[0]: 1 "));
     CU_ASSERT(set_refused("origins=true", "origins: true "));
