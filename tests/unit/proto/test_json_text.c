@@ -77,6 +77,25 @@ static void test_json_text__strings_are_escaped_as_little_as_may_be(void)
     }
 }
 
+/* Long runs are walked over in steps. */
+static void test_json_text__any_byte_is_escaped_wherever_it_stands(void)
+{
+    static const uint8_t around[] = {' ', 'a', 0x7f, 0x80, 0xa2, 0xdc, 0xff};
+    uint8_t text[20];
+
+    for (size_t i = 0; i < array_len(around); i++) {
+        for (unsigned c = 0; c < 256; c++) {
+            for (size_t at = 0; at < sizeof(text); at++) {
+                memset(text, around[i], sizeof(text));
+                text[at] = (uint8_t)c;
+                CU_ASSERT(written_as_twin(slice_make(text, sizeof(text))));
+                text[sizeof(text) - 1 - at] = (uint8_t)(c + 1);
+                CU_ASSERT(written_as_twin(slice_make(text, sizeof(text))));
+            }
+        }
+    }
+}
+
 static void test_json_text__writing_stops_at_the_bound(void)
 {
     struct slice text = slice_of("a\nb\001\"");
@@ -471,6 +490,7 @@ static void test_json_text__whole_numbers_beyond_2_to_the_53_stay_beyond(void)
 }
 
 UNIT_MAIN("proto/json_text", UNIT_TEST(test_json_text__strings_are_escaped_as_little_as_may_be),
+          UNIT_TEST(test_json_text__any_byte_is_escaped_wherever_it_stands),
           UNIT_TEST(test_json_text__writing_stops_at_the_bound),
           UNIT_TEST(test_json_text__a_string_may_be_put_together_from_pieces),
           UNIT_TEST(test_json_text__numbers_are_written_in_full),
