@@ -173,7 +173,10 @@ static int read_file(struct config_loader *loader, const char *name, char **ret_
         close(fd);
     if (error < 0) {
         mem_free(text);
-        if (error != -ENOMEM)
+        if (error == -EFBIG)
+            config_fail(loader, "the configuration file %s: must have at most %d bytes", name,
+                        CONFIG_FILE_MAX);
+        else if (error != -ENOMEM)
             config_fail(loader, "cannot read the configuration file %s: %s", name,
                         strerror(-error));
         return error;

@@ -222,6 +222,7 @@ static void test_config__a_file_is_read_from_disk(void)
 
     CU_ASSERT_EQUAL(ftruncate(fd, CONFIG_FILE_MAX + 1), 0);
     CU_ASSERT_EQUAL(config_load(&source, &config, load_error, sizeof(load_error)), -EFBIG);
+    CU_ASSERT_PTR_NOT_NULL(strstr(load_error, ": must have at most 4194304 bytes"));
     close(fd);
     unlink(name);
     CU_ASSERT_EQUAL(config_load(&source, &config, load_error, sizeof(load_error)), -ENOENT);
