@@ -4,6 +4,7 @@
 #include "ringroom/base/encode.h"
 #include "ringroom/base/hash.h"
 #include "ringroom/base/random.h"
+#include "ringroom/shard/session.h"
 
 const struct native_fault fault_no_memory = {"unavailable",
                                              "the server is out of memory for now; try again"};
@@ -46,12 +47,14 @@ struct slice client_name(const struct client *client, const struct member *membe
     return client->name ? slice_of(client->name) : (struct slice){0};
 }
 
-/* Who gave no name is shown by the uid. */
+/* Who gave no name is shown by the uid, or by the socket's id. */
 static struct slice shown_name(const struct client *client, const struct member *member)
 {
     struct slice name = client_name(client, member);
 
-    return name.len ? name : client_uid(client);
+    if (name.len)
+        return name;
+    return client->session ? slice_make(client->session->id, SESSION_ID_BYTES) : client_uid(client);
 }
 
 static char *copy_name(struct slice name)
@@ -233,7 +236,7 @@ bool client_join(struct client *client, const struct client_wish *wish,
     ask->name = ask_put(ask, name);
     ask->wish = wish->at;
     ask->wish.since_epoch = ask_put(ask, wish->at.since_epoch);
-    ask->projected = client->session != NULL;
+    ask->projected = member->projected = client->session != NULL;
     ask->member = member;
     ask->view = member->view;
     ask_and_wait(client, member->view->owner, ask);

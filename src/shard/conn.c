@@ -63,6 +63,12 @@ static void timer_fired(struct timer *timer, uint64_t now_ms)
     case CONN_ECHO:
         check_alive(conn, now_ms);
         break;
+    case CONN_ENGINE:
+        session_beat(&conn->client);
+        break;
+    case CONN_ENGINE_PROBE:
+        conn_close(conn, WS_CODE_NORMAL, "no upgrade in time");
+        break;
     default:
         conn_abort(conn);
     }
@@ -129,7 +135,10 @@ static void letter_home(struct client *client)
 
 static void answer(struct client *client, struct ask *ask)
 {
-    conn_native_answer(conn_of(client), ask);
+    if (client->session)
+        session_answer(client, ask);
+    else
+        conn_native_answer(conn_of(client), ask);
 }
 
 static void news(struct client *client)
@@ -144,6 +153,8 @@ static bool leaving(struct client *client, struct member *member)
 {
     struct conn *conn = conn_of(client);
 
+    if (client->session && client->session->streaming == member)
+        conn_end_history(conn);
     return conn->cut != member || conn_complete_cut(conn);
 }
 
@@ -152,8 +163,41 @@ static void drop(struct client *client)
     conn_abort(conn_of(client));
 }
 
-static const struct client_carrier carrier = {
-    .answer = answer, .letter_home = letter_home, .news = news, .leaving = leaving, .abort = drop};
+static void go_on(struct client *client)
+{
+    conn_unblock(conn_of(client));
+}
+
+static void text(struct client *client, struct slice packet)
+{
+    conn_send_frame(conn_of(client), WS_TEXT, packet);
+}
+
+static void binary(struct client *client, struct slice data)
+{
+    conn_send_frame(conn_of(client), WS_BINARY, data);
+}
+
+static void end(struct client *client, uint16_t code, const char *reason)
+{
+    conn_close(conn_of(client), code, reason);
+}
+
+static void beat_at(struct client *client, uint64_t due_ms)
+{
+    wheel_set(&client->shard->wheel, &conn_of(client)->timer, due_ms);
+}
+
+static const struct client_carrier carrier = {.answer = answer,
+                                              .letter_home = letter_home,
+                                              .news = news,
+                                              .leaving = leaving,
+                                              .abort = drop,
+                                              .go_on = go_on,
+                                              .text = text,
+                                              .binary = binary,
+                                              .end = end,
+                                              .beat_at = beat_at};
 
 /* Opening */
 
@@ -165,6 +209,8 @@ static bool is_base64url(char c)
 
 void conn_take_sid(struct conn *conn, struct slice sid)
 {
+    client_new_secret(conn->sid);
+    client_derive_uid(&conn->client, conn->sid);
     if (sid.len != CLIENT_SECRET_BYTES)
         return;
     for (size_t i = 0; i < sid.len; i++)
@@ -195,8 +241,6 @@ static struct conn *conn_new(struct shard *shard, bool tls)
         conn_free(conn);
         return NULL;
     }
-    client_new_secret(conn->sid);
-    client_derive_uid(&conn->client, conn->sid);
     return conn;
 }
 
@@ -226,6 +270,9 @@ void conn_abort(struct conn *conn)
         return;
     conn->cut = NULL;
     conn->phase = CONN_DEAD;
+    if (conn->polling)
+        conn_engine_abandon(conn);
+    session_lost(&conn->client);
     client_leave_all(&conn->client);
     wheel_cancel(&conn->shard->wheel, &conn->timer);
     list_remove(&conn->ready);
@@ -235,6 +282,15 @@ void conn_abort(struct conn *conn)
 
 static void start_closing(struct conn *conn)
 {
+    if (conn->client.session && conn->client.session->streaming)
+        conn_end_history(conn);
+    if (conn->cut && !conn_complete_cut(conn)) {
+        conn_abort(conn);
+        return;
+    }
+    if (conn->phase == CONN_DEAD)
+        return;
+    session_lost(&conn->client);
     client_leave_all(&conn->client);
     if (conn->phase == CONN_DEAD) /* leaving found it beyond help */
         return;
@@ -251,7 +307,7 @@ void conn_close(struct conn *conn, uint16_t code, const char *reason)
 {
     uint8_t frame[2 + WS_CONTROL_MAX];
 
-    if (conn->phase != CONN_NATIVE && conn->phase != CONN_ECHO)
+    if (conn->phase == CONN_HTTP || conn->phase >= CONN_CLOSING)
         return;
     start_closing(conn);
     if (conn->phase == CONN_DEAD)
@@ -305,10 +361,11 @@ void conn_stop(struct conn *conn, uint64_t after_ms)
         if (native_reconnect(shard_text(shard), after_ms) == 0)
             conn_send_frame(conn, WS_TEXT, buf_slice(&shard->text));
         conn_close(conn, WS_CODE_RESTARTING, "restarting");
-    } else if (conn->phase == CONN_ECHO) {
-        conn_close(conn, WS_CODE_RESTARTING, "restarting");
     } else if (conn->phase == CONN_HTTP) {
-        conn_finish(conn);
+        if (!conn->client.waiting) /* else the answer is its last */
+            conn_finish(conn);
+    } else {
+        conn_close(conn, WS_CODE_RESTARTING, "restarting");
     }
 }
 

@@ -17,9 +17,9 @@ static void refuse(struct conn *conn, unsigned status, const char *code, const c
         conn_finish(conn);
 }
 
-/* Where a browser says from which page it comes, that page must be ours, or an allowed one. */
-static bool origin_allowed(const struct settings *settings, const struct http_request *request)
+bool conn_origin_allowed(const struct conn *conn, const struct http_request *request)
 {
+    const struct settings *settings = conn->shard->settings;
     struct slice origin = http_header(request, "Origin");
     struct slice host = http_header(request, "Host");
 
@@ -53,7 +53,7 @@ static bool offers_protocol(const struct http_request *request)
     return false;
 }
 
-static int answer_upgrade(struct conn *conn, const struct http_request *request, bool native)
+static int answer_upgrade(struct conn *conn, const struct http_request *request, const char *chosen)
 {
     struct buf *out = &conn->out;
     char accept[WS_ACCEPT_BYTES + 1] = "";
@@ -66,8 +66,8 @@ static int answer_upgrade(struct conn *conn, const struct http_request *request,
         error = http_answer_header(out, "Connection", "Upgrade");
     if (!error)
         error = http_answer_header(out, "Sec-WebSocket-Accept", accept);
-    if (!error && native && offers_protocol(request))
-        error = http_answer_header(out, "Sec-WebSocket-Protocol", protocol);
+    if (!error && chosen)
+        error = http_answer_header(out, "Sec-WebSocket-Protocol", chosen);
     return error ? error : http_answer_end(out, (struct slice){0}, true, false);
 }
 
@@ -79,31 +79,60 @@ static void take_session(struct conn *conn, const struct http_request *request)
     char sid[CLIENT_SECRET_BYTES + 1];
     int len = http_query(request, "session", sid, sizeof(sid));
 
-    if (len >= 0)
-        conn_take_sid(conn, slice_make(sid, (size_t)len));
+    conn_take_sid(conn, slice_make(sid, len > 0 ? (size_t)len : 0));
+}
+
+bool conn_upgradable(const struct conn *conn, const struct http_request *request)
+{
+    const char *why = "";
+
+    return ws_upgrade_status(request, &why) == 101;
+}
+
+bool conn_become_websocket(struct conn *conn, const struct ws_limits *limits, const char *chosen)
+{
+    struct ws *ws = mem_alloc(sizeof(*ws));
+
+    if (!ws || answer_upgrade(conn, http_request(conn->http), chosen) != 0) {
+        mem_free(ws);
+        return false;
+    }
+    ws_init(ws, conn->shard->ws_pool, limits);
+    conn->ws = ws;
+    http_free(conn->http);
+    conn->http = NULL;
+    return true;
+}
+
+static void become_native(struct conn *conn, const struct http_request *request)
+{
+    const char *chosen = offers_protocol(request) ? protocol : NULL;
+
+    take_session(conn, request);
+    if (!conn_become_websocket(conn, &conn->shard->native_limits, chosen)) {
+        conn_abort(conn);
+        return;
+    }
+    conn->phase = CONN_NATIVE;
+    conn_native_hello(conn);
+}
+
+static void become_echo(struct conn *conn)
+{
+    if (!conn_become_websocket(conn, &conn->shard->echo_limits, NULL)) {
+        conn_abort(conn);
+        return;
+    }
+    conn->phase = CONN_ECHO;
+    conn->out.max = ECHO_OUT_MAX;
 }
 
 static void become_websocket(struct conn *conn, const struct http_request *request, bool native)
 {
-    struct shard *shard = conn->shard;
-    struct ws *ws = mem_alloc(sizeof(*ws));
-
-    if (!ws || answer_upgrade(conn, request, native) != 0) {
-        mem_free(ws);
-        conn_abort(conn);
-        return;
-    }
-    ws_init(ws, shard->ws_pool, native ? &shard->native_limits : &shard->echo_limits);
-    conn->ws = ws;
     if (native)
-        take_session(conn, request);
-    http_free(conn->http);
-    conn->http = NULL;
-    conn->phase = native ? CONN_NATIVE : CONN_ECHO;
-    if (!native)
-        conn->out.max = ECHO_OUT_MAX;
-    if (native)
-        conn_native_hello(conn);
+        become_native(conn, request);
+    else
+        become_echo(conn);
     if (conn->phase == CONN_DEAD)
         return;
     conn_start_alive_checks(conn);
@@ -124,21 +153,16 @@ static void upgrade(struct conn *conn, const struct http_request *request, bool 
         refuse(conn, status, "method_not_allowed", why, "Allow: GET\r\n");
     else if (status != 101)
         refuse(conn, status, "bad_request", why, NULL);
-    else if (native && !origin_allowed(conn->shard->settings, request))
+    else if (native && !conn_origin_allowed(conn, request))
         refuse(conn, 403, "forbidden", "this Origin may not connect; see the key origins", NULL);
     else
         become_websocket(conn, request, native);
 }
 
-static void answer_page(struct conn *conn, const struct http_request *request)
+void conn_http_answered(struct conn *conn, bool keep_alive)
 {
     struct shard *shard = conn->shard;
-    bool keep_alive = request->keep_alive && !shard->stopping;
 
-    if (pages_answer(&conn->out, request, keep_alive, !shard->stopping, shard->wall_ms) != 0) {
-        conn_abort(conn);
-        return;
-    }
     if (!keep_alive) {
         conn->peer_done = true;
         conn_finish(conn);
@@ -150,11 +174,28 @@ static void answer_page(struct conn *conn, const struct http_request *request)
     conn_want_flush(conn);
 }
 
+static void answer_page(struct conn *conn, const struct http_request *request)
+{
+    struct shard *shard = conn->shard;
+    bool keep_alive = request->keep_alive && !shard->stopping;
+
+    if (pages_answer(&conn->out, request, keep_alive, !shard->stopping, shard->wall_ms) != 0)
+        conn_abort(conn);
+    else
+        conn_http_answered(conn, keep_alive);
+}
+
 static void handle(struct conn *conn, const struct http_request *request)
 {
+    bool conformance = conn->shard->settings->conformance;
+
     if (slice_is(request->path, "/ws"))
         upgrade(conn, request, true);
-    else if (conn->shard->settings->conformance && slice_is(request->path, "/echo"))
+    else if (slice_is(request->path, "/socket.io/"))
+        conn_engine_request(conn, conformance ? SESSION_CONFORMANCE : SESSION_CHAT);
+    else if (conformance && slice_is(request->path, "/engine.io/"))
+        conn_engine_request(conn, SESSION_ECHO);
+    else if (conformance && slice_is(request->path, "/echo"))
         upgrade(conn, request, false);
     else
         answer_page(conn, request);

@@ -29,6 +29,8 @@ static void message_came(struct conn *conn, const struct ws_event *event)
 {
     if (conn->phase == CONN_ECHO)
         conn_send_frame(conn, event->opcode, event->payload);
+    else if (conn->phase == CONN_ENGINE || conn->phase == CONN_ENGINE_PROBE)
+        conn_engine_message(conn, event);
     else if (event->opcode == WS_TEXT)
         conn_native_request(conn, event->payload);
     else

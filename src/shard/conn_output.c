@@ -13,6 +13,12 @@ void conn_want_flush(struct conn *conn)
         list_append(&conn->shard->ready, &conn->ready);
 }
 
+/* A message is being sent in fragments. */
+static bool is_streaming(const struct conn *conn)
+{
+    return conn->client.session && conn->client.session->streaming;
+}
+
 void conn_send_frame(struct conn *conn, enum ws_opcode opcode, struct slice payload)
 {
     uint8_t header[WS_HEADER_MAX];
@@ -20,8 +26,11 @@ void conn_send_frame(struct conn *conn, enum ws_opcode opcode, struct slice payl
 
     if (conn->phase == CONN_DEAD || conn->close_sent)
         return;
-    if (buf_append(&conn->out, header, header_bytes) != 0 ||
-        buf_append(&conn->out, payload.data, payload.len) != 0) {
+    /* Among the fragments of a message only control frames may come. */
+    bool waits = is_streaming(conn) && opcode < WS_CLOSE;
+    struct buf *to = waits ? &conn->client.session->later : &conn->out;
+    if (buf_append(to, header, header_bytes) != 0 ||
+        buf_append(to, payload.data, payload.len) != 0) {
         conn_abort(conn);
         return;
     }
@@ -32,9 +41,19 @@ void conn_send_gap(struct conn *conn, struct member *member, const struct log_re
 {
     struct shard *shard = conn->shard;
 
-    if (native_gap(shard_text(shard), view_name(member->view), room_epoch(member->view->room),
-                   gap->from, gap->to) == 0)
+    struct slice room = view_name(member->view), epoch = room_epoch(member->view->room);
+    struct buf *text = shard_text(shard);
+    int error = conn->client.session ? socketio_gap(text, room, epoch, gap->from, gap->to)
+                                     : native_gap(text, room, epoch, gap->from, gap->to);
+
+    if (!error)
         conn_send_frame(conn, WS_TEXT, buf_slice(&shard->text));
+}
+
+/* The messages in the form that the member reads. */
+static const struct log *log_of(const struct member *member)
+{
+    return member->projected ? member->view->room->projection : &member->view->room->log;
 }
 
 /* Of a frame sent in part, the rest goes to `out`, since the log's will not be read any more. */
@@ -48,8 +67,8 @@ bool conn_complete_cut(struct conn *conn)
 
     buf_init(&rest, LOG_ENTRY_MAX_BYTES + conn->out.len);
     while (member->messages.offset && !error) {
-        if (log_read(&member->view->room->log, &member->messages, shard->now_ms, shard->plain, 1024,
-                     true, &read) != LOG_BYTES)
+        if (log_read(log_of(member), &member->messages, shard->now_ms, shard->plain, 1024, true,
+                     &read) != LOG_BYTES)
             error = -1;
         else
             error = buf_append(&rest, shard->plain, read.bytes);
@@ -86,8 +105,8 @@ static bool gather_cut(struct conn *conn, struct gather *g)
     struct member *member = conn->cut;
     struct log_read read;
 
-    if (log_read(&member->view->room->log, &member->messages, conn->shard->now_ms, g->data, g->cap,
-                 true, &read) != LOG_BYTES)
+    if (log_read(log_of(member), &member->messages, conn->shard->now_ms, g->data, g->cap, true,
+                 &read) != LOG_BYTES)
         return false;
     g->len = read.bytes;
     if (member->messages.offset == 0)
@@ -115,9 +134,33 @@ static void gather_out(struct conn *conn, struct gather *g)
 static void send_count(struct conn *conn, const struct room *room)
 {
     uint32_t members = atomic_load_explicit(&room->members_seen, memory_order_relaxed);
+    struct buf *text = shard_text(conn->shard);
+    int error = conn->client.session ? session_put_count(text, room)
+                                     : native_member_count(text, room_name(room), members);
 
-    if (native_member_count(shard_text(conn->shard), room_name(room), members) == 0)
+    if (!error)
         conn_send_frame(conn, WS_TEXT, buf_slice(&conn->shard->text));
+}
+
+/* One passing event, in the client's dialect. False where it does not fit. */
+static bool gather_notice(struct conn *conn, struct slice notice, struct gather *g)
+{
+    uint8_t header[WS_HEADER_MAX];
+    size_t header_bytes = 0;
+
+    if (conn->client.session) {
+        struct buf *text = shard_text(conn->shard);
+        if (socketio_notice(text, notice) != 0) /* memory; the count will be right again later */
+            return true;
+        notice = buf_slice(text);
+        header_bytes = ws_header(header, WS_TEXT, notice.len);
+    }
+    if (header_bytes + notice.len > space(g))
+        return false;
+    memcpy(g->data + g->len, header, header_bytes);
+    memcpy(g->data + g->len + header_bytes, notice.data, notice.len);
+    g->len += header_bytes + notice.len;
+    return true;
 }
 
 /* Presence and typing: true where all has been taken. */
@@ -138,12 +181,8 @@ static bool gather_notices(struct conn *conn, struct member *member, struct gath
         if (result == LOG_BYTES) {
             memcpy(&except, notice.data, ROOM_NOTICE_HEAD);
             notice = slice_from(notice, ROOM_NOTICE_HEAD);
-            if (except != conn->client.user) {
-                if (notice.len > space(g))
-                    return false;
-                memcpy(g->data + g->len, notice.data, notice.len);
-                g->len += notice.len;
-            }
+            if (except != conn->client.user && !gather_notice(conn, notice, g))
+                return false;
         } else {
             send_count(conn, room);
             if (conn->phase == CONN_DEAD) /* and the member with it */
@@ -158,12 +197,14 @@ static bool gather_messages(struct conn *conn, struct member *member, struct gat
 {
     struct log_read read;
 
-    switch (log_read(&member->view->room->log, &member->messages, conn->shard->now_ms,
-                     g->data + g->len, space(g), g->len == 0, &read)) {
+    switch (log_read(log_of(member), &member->messages, conn->shard->now_ms, g->data + g->len,
+                     space(g), g->len == 0, &read)) {
     case LOG_NOTHING:
         return true;
     case LOG_BYTES:
         g->len += read.bytes;
+        if (conn->client.session)
+            session_sent(member);
         if (member->messages.offset)
             conn->cut = member;
         return false; /* look again: the log may have more */
@@ -175,6 +216,60 @@ static bool gather_messages(struct conn *conn, struct member *member, struct gat
     }
 }
 
+/* `joined`, with a history of any length, as fragments of one message: a few in `out` at a time. */
+
+static void put_fragment(struct conn *conn, enum ws_opcode opcode, bool last, int error)
+{
+    struct buf *text = &conn->shard->text;
+    uint8_t header[WS_HEADER_MAX];
+    size_t header_bytes = ws_fragment_header(header, opcode, text->len, last);
+
+    if (error || buf_append(&conn->out, header, header_bytes) != 0 ||
+        buf_append(&conn->out, text->data, text->len) != 0)
+        conn_abort(conn);
+}
+
+/* What had to wait for the last fragment. */
+static void append_later(struct conn *conn)
+{
+    struct buf *later = &conn->client.session->later;
+
+    if (buf_append(&conn->out, later->data, later->len) != 0)
+        conn_abort(conn);
+    else
+        buf_release(later);
+}
+
+static void fill_history(struct conn *conn)
+{
+    struct session *session = conn->client.session;
+
+    while (is_streaming(conn) && conn->out.len < sizeof(conn->shard->plain)) {
+        int error = session_history_next(session, shard_text(conn->shard));
+        put_fragment(conn, WS_CONTINUATION, !session->streaming, error);
+        if (conn->phase != CONN_DEAD && !session->streaming)
+            append_later(conn);
+    }
+}
+
+void conn_end_history(struct conn *conn)
+{
+    int error = session_history_end(conn->client.session, shard_text(conn->shard));
+
+    put_fragment(conn, WS_CONTINUATION, true, error);
+    if (conn->phase != CONN_DEAD)
+        append_later(conn);
+}
+
+static void start_history(struct conn *conn, struct member *member)
+{
+    int error = session_history_begin(member, shard_text(conn->shard));
+
+    put_fragment(conn, WS_TEXT, false, error);
+    if (conn->phase != CONN_DEAD)
+        fill_history(conn);
+}
+
 /* One room with news. False where the record is full, or something must go before it. */
 static bool gather_room(struct conn *conn, struct member *member, struct gather *g)
 {
@@ -182,6 +277,10 @@ static bool gather_room(struct conn *conn, struct member *member, struct gather 
 
     if (!gather_notices(conn, member, g))
         return false;
+    if (member->history_end) {
+        start_history(conn, member);
+        return false;
+    }
     do {
         before = g->len;
         if (gather_messages(conn, member, g))
@@ -192,7 +291,8 @@ static bool gather_room(struct conn *conn, struct member *member, struct gather 
 
 static void gather_rooms(struct conn *conn, struct gather *g)
 {
-    while (!list_empty(&conn->client.dirty) && space(g) && !conn->cut && !conn->out.len) {
+    while (!list_empty(&conn->client.dirty) && space(g) && !conn->cut && !conn->out.len &&
+           !is_streaming(conn)) {
         struct list *link = list_pop(&conn->client.dirty);
         struct member *member = container_of(link, struct member, dirty);
 
@@ -303,6 +403,9 @@ void conn_flush(struct conn *conn)
         return;
     }
     if (!conn->cut) {
+        fill_history(conn);
+        if (conn->phase == CONN_DEAD)
+            return;
         gather_out(conn, &g);
         gather_rooms(conn, &g);
     }

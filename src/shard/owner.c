@@ -8,6 +8,9 @@
 
 #include <errno.h>
 
+/* How long an empty room waits for a member whose connection broke. */
+enum { LINGER_MS = 120000 };
+
 static const struct native_fault no_room = {"no_such_room", "room: there is no such room"};
 
 /* Tells every shard with members in the room, each at most once until it has looked. */
@@ -91,8 +94,13 @@ static void join(struct shard *shard, struct ask *ask)
     else if (room_position(room, &ask->wish, shard->now_ms, &at) != 0)
         ask->fault = (struct native_fault){"bad_request",
                                            "since: seq lies beyond the room's newest message"};
-    else if (room_join(room, &ask->view->seat, ask->uid, ask->name, &came) != 0)
+    else if (ask->projected && room_project(room, shard->now_ms) != 0)
         ask->fault = fault_no_memory;
+    else if (room_join(room, &ask->view->seat, ask->uid, ask->name, &came) != 0) {
+        if (ask->projected)
+            room_unproject(room);
+        ask->fault = fault_no_memory;
+    }
     if (ask->fault.code) {
         room_settle(room);
         return;
@@ -119,6 +127,7 @@ static void state(struct shard *shard, struct ask *ask)
     describe(shard, room, &ask->joined);
     ask->joined.seq = log_end(&room->log) - 1;
     ask->joined.first = ask->joined.seq + 1;
+    ask->cursor = log_first(&room->log, shard->now_ms);
 }
 
 static void send_message(struct shard *shard, struct ask *ask)
@@ -180,6 +189,15 @@ static void members(struct shard *shard, struct ask *ask)
         ask->fault = fault_no_memory;
 }
 
+int owner_project(void *user, const struct room *room, struct slice entry, struct slice *ret_bytes)
+{
+    struct shard *shard = user;
+    int error = socketio_project(shard_text(shard), entry, room_name(room), room_epoch(room));
+
+    *ret_bytes = buf_slice(&shard->text);
+    return error;
+}
+
 void owner_answer(struct shard *shard, struct ask *ask)
 {
     switch (ask->post.kind) {
@@ -216,6 +234,10 @@ void owner_leave(struct shard *shard, struct member *member)
 
     if (user)
         memcpy(name, room_user_name(user).data, kept.len);
+    if (member->projected)
+        room_unproject(room);
+    if (member->lingers)
+        room_linger(room, shard->now_ms + LINGER_MS);
     if (room_leave(room, &member->view->seat, uid))
         announce(shard, room, uid, kept, false);
     room_settle(room);

@@ -1,6 +1,8 @@
 /* post.c - letters between shards: sent, taken, answered, and home again. */
 #include "shard_core.h"
 #include "ringroom/base/check.h"
+#include "ringroom/shard/errand.h"
+#include "ringroom/shard/poller.h"
 
 #include <assert.h>
 
@@ -80,8 +82,17 @@ static void look_at(struct view *view)
     view_mark(view);
 }
 
+static struct poller *any_poller(const struct shard *shard)
+{
+    struct table_link *link = table_next(&shard->pollers, NULL);
+
+    return link ? container_of(link, struct poller, by_sid) : NULL;
+}
+
 static void stop(struct shard *shard)
 {
+    struct poller *poller;
+
     shard->stopping = true;
     for (size_t i = 0; i < shard->accepting_count; i++)
         listener_stop(&shard->accepting[i].listener);
@@ -89,6 +100,9 @@ static void stop(struct shard *shard)
     uint64_t spread_ms = 1000 + (uint64_t)shard->conns_count * shard->mesh->count;
     if (spread_ms > 30000)
         spread_ms = 30000;
+    while ((poller = any_poller(shard)))
+        poller_stop(poller);
+    session_forget_all(shard);
     list_each(link, &shard->conns)
     {
         struct conn *conn = container_of(link, struct conn, link);
@@ -101,8 +115,20 @@ static void cut(struct shard *shard)
     list_each(link, &shard->conns) conn_abort(container_of(link, struct conn, link));
 }
 
+static void act_on_errand(struct shard *shard, struct errand *errand)
+{
+    if (errand->post.answered)
+        errand_home(shard, errand);
+    else
+        errand_arrived(shard, errand);
+}
+
 static void act(struct shard *shard, struct post *post)
 {
+    if (post->kind >= POST_POLL) {
+        act_on_errand(shard, container_of(post, struct errand, post));
+        return;
+    }
     switch (post->kind) {
     case POST_ADVANCED:
         look_at(container_of(post, struct view, advanced));

@@ -3,10 +3,17 @@
 #include "ringroom/base/check.h"
 #include "ringroom/base/clock.h"
 #include "ringroom/base/logger.h"
+#include "ringroom/shard/poller.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <unistd.h>
+
+enum {
+    POLL_BODY_MIN =
+        64 << 10, /* bytes of packets that a polling client may send at once, at least */
+    TEST_BYTES_MAX = 1 << 20, /* of a message to the conformance servers */
+};
 
 /* Making */
 
@@ -55,8 +62,9 @@ static void tick(struct shard *shard)
 
 static void init_lists(struct shard *shard)
 {
-    struct list *lists[] = {&shard->dirty, &shard->conns, &shard->dead, &shard->ready,
-                            &shard->unblocked};
+    struct list *lists[] = {&shard->dirty,        &shard->conns,     &shard->dead,
+                            &shard->ready,        &shard->unblocked, &shard->ready_pollers,
+                            &shard->dead_pollers, &shard->detached};
 
     for (size_t i = 0; i < array_len(lists); i++)
         list_init(lists[i]);
@@ -68,8 +76,14 @@ static void init_limits(struct shard *shard)
                                               .fragments_max = SHARD_FRAGMENTS_MAX};
     shard->echo_limits = (struct ws_limits){.message_bytes_max = SHARD_ECHO_BYTES_MAX,
                                             .fragments_max = SHARD_FRAGMENTS_MAX};
+    bool conformance = shard->settings->conformance;
+    size_t engine_bytes = conformance ? TEST_BYTES_MAX : shard->settings->max_message;
+    shard->engine_limits =
+        (struct ws_limits){.message_bytes_max = engine_bytes, .fragments_max = SHARD_FRAGMENTS_MAX};
     shard->http_limits = (struct http_limits){
-        .target_bytes_max = 4096, .head_bytes_max = 16384, .body_bytes_max = 65536};
+        .target_bytes_max = 4096,
+        .head_bytes_max = 16384,
+        .body_bytes_max = engine_bytes > POLL_BODY_MIN ? engine_bytes : POLL_BODY_MIN};
 }
 
 static void adopt_plan(struct shard *shard, const struct shard_plan *plan)
@@ -98,6 +112,7 @@ static void init_rooms(struct shard *shard)
     directory_init(&shard->directory, &shard->wheel, &env, &shard->settings->retention,
                    shard->settings->delivery_window);
     shard->directory.count_due = owner_count_due;
+    shard->directory.project = owner_project;
     shard->directory.user = shard;
 }
 
@@ -120,8 +135,11 @@ int shard_new(const struct shard_plan *plan, struct shard **ret_shard, char *ret
     wheel_init(&shard->wheel, shard->now_ms);
     timer_init(&shard->accept_retry, retry_accepting);
     timer_init(&shard->scrub, scrub);
+    timer_init(&shard->forget, session_forget_due);
     table_init(&shard->views);
-    buf_init(&shard->text, 2 * (size_t)plan->settings->max_message + 65536);
+    table_init(&shard->pollers);
+    table_init(&shard->sessions);
+    buf_init(&shard->text, 4 * shard->engine_limits.message_bytes_max + 65536);
     init_rooms(shard);
     int error = ring_new(&config, &shard->ring, ret_why, why_bytes);
     if (!error && !(shard->ws_pool = ws_pool_new())) {
@@ -141,10 +159,13 @@ void shard_free(struct shard *shard)
 {
     if (!shard)
         return;
-    CHECK(list_empty(&shard->conns) && shard->views.count == 0);
+    session_forget_all(shard);
+    CHECK(list_empty(&shard->conns) && shard->views.count == 0 && shard->pollers.count == 0);
     directory_deinit(&shard->directory);
     epoch_bin_drain(&shard->bin);
     table_deinit(&shard->views);
+    table_deinit(&shard->pollers);
+    table_deinit(&shard->sessions);
     ws_pool_free(shard->ws_pool);
     ring_free(shard->ring);
     buf_deinit(&shard->text);
@@ -156,7 +177,8 @@ void shard_free(struct shard *shard)
 static uint64_t wait_ms(const struct shard *shard)
 {
     if (!list_empty(&shard->ready) || !list_empty(&shard->unblocked) ||
-        !list_empty(&shard->dirty) || !list_empty(&shard->dead))
+        !list_empty(&shard->dirty) || !list_empty(&shard->dead) ||
+        !list_empty(&shard->ready_pollers) || !list_empty(&shard->dead_pollers))
         return 0;
     uint64_t wait = wheel_wait_ms(&shard->wheel, shard->now_ms);
     return shard->garbage && wait > SHARD_GARBAGE_MS ? SHARD_GARBAGE_MS : wait;
@@ -200,13 +222,15 @@ static void go_on_with_unblocked(struct shard *shard)
 
 static void deliver(struct shard *shard)
 {
-    struct list batch;
+    struct list batch, *link;
 
-    for (struct list *link; (link = list_pop(&shard->dirty));)
+    while ((link = list_pop(&shard->dirty)))
         view_tell_members(container_of(link, struct view, dirty));
+    while ((link = list_pop(&shard->ready_pollers)))
+        poller_flush(container_of(link, struct poller, ready));
     list_init(&batch);
     list_splice(&batch, &shard->ready);
-    for (struct list *link; (link = list_pop(&batch));)
+    while ((link = list_pop(&batch)))
         conn_flush(container_of(link, struct conn, ready));
 }
 
@@ -219,7 +243,11 @@ static void schedule_scrub(struct shard *shard)
 
 static void reap(struct shard *shard)
 {
-    for (struct list *link; (link = list_pop(&shard->dead));) {
+    struct list *link;
+
+    while ((link = list_pop(&shard->dead_pollers)))
+        poller_free(container_of(link, struct poller, ready));
+    while ((link = list_pop(&shard->dead))) {
         conn_free(container_of(link, struct conn, link));
         shard->conns_count--;
     }

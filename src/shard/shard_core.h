@@ -48,6 +48,14 @@ struct shard {
     struct table views; /* rooms in which this shard has members */
     struct list dirty;  /* struct view.dirty */
 
+    struct table pollers;      /* struct poller, by sid, but for husks */
+    struct list ready_pollers; /* struct poller.ready: something to send, or to look for */
+    struct list dead_pollers;  /* struct poller.ready: to be freed at the turn's end */
+    struct table sessions;     /* struct session, by pid: those that can be come back to */
+    struct list detached;      /* struct session.detached, longest ago first */
+    uint32_t detached_count;
+    struct timer forget; /* when the first of them has been remembered long enough */
+
     struct list conns; /* struct conn.link, until closed and free of letters */
     struct list dead;  /* to be freed at the turn's end */
     uint32_t conns_count;
@@ -56,7 +64,7 @@ struct shard {
     struct list unblocked; /* struct conn.unblocked */
 
     struct ws_pool *ws_pool;
-    struct ws_limits native_limits, echo_limits;
+    struct ws_limits native_limits, echo_limits, engine_limits;
     struct http_limits http_limits;
 
     bool stopping; /* no new clients; those here are being sent away */
@@ -86,6 +94,7 @@ void shard_post(struct shard *shard, uint32_t to, struct post *post);
 /* owner.c: what a room's owner does. */
 void owner_answer(struct shard *shard, struct ask *ask);
 void owner_leave(struct shard *shard, struct member *member);
+int owner_project(void *user, const struct room *room, struct slice entry, struct slice *ret_bytes);
 void owner_count_due(void *user, struct room *room, uint64_t now_ms);
 
 /* The scratch text, empty: for one event or reply to be written. */

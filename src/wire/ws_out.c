@@ -12,6 +12,23 @@ size_t ws_header(uint8_t dst[WS_HEADER_MAX], enum ws_opcode opcode, uint64_t pay
     return 2 + extended;
 }
 
+size_t ws_fragment_header(uint8_t dst[WS_HEADER_MAX], enum ws_opcode opcode, uint64_t payload_bytes,
+                          bool last)
+{
+    size_t bytes = ws_header(dst, opcode, payload_bytes);
+
+    if (!last)
+        dst[0] &= 0x7f;
+    return bytes;
+}
+
+struct slice ws_frame_payload(struct slice frame)
+{
+    uint8_t mark = frame.data[1];
+
+    return slice_from(frame, mark < 126 ? 2 : mark == 126 ? 4 : 10);
+}
+
 size_t ws_close_frame(uint8_t dst[2 + WS_CONTROL_MAX], uint16_t code, const char *reason)
 {
     uint8_t *payload = dst + 2;

@@ -29,6 +29,15 @@ enum post_kind {
     POST_STOP,     /* orders of the server */
     POST_CUT,
     POST_EXIT,
+
+    POST_POLL,    /* errand: a GET for packets */
+    POST_BODY,    /* errand: a POST of packets */
+    POST_PROBE,   /* errand: may a WebSocket try to take over? */
+    POST_PROBED,  /* errand: it works, let a waiting poll go */
+    POST_UPGRADE, /* errand: hand the session over */
+    POST_RELEASE, /* errand: it stands on its new transport */
+    POST_ABANDON, /* errand: a waiting poll's connection is gone */
+    POST_FIND,    /* errand: a client comes back, from shard to shard until its session is found */
 };
 
 /* The head of every letter. */

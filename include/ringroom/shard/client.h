@@ -36,6 +36,18 @@ struct client_carrier {
     bool (*leaving)(struct client *client, struct member *member);
     /* Drops the client at once. */
     void (*abort)(struct client *client);
+    /* It may act on requests again. */
+    void (*go_on)(struct client *client);
+
+    /* Of the Socket.IO dialect. */
+
+    /* Sends a packet: text with its type's digit, or the bytes of a binary message. */
+    void (*text)(struct client *client, struct slice packet);
+    void (*binary)(struct client *client, struct slice data);
+    /* Says goodbye. */
+    void (*end)(struct client *client, uint16_t code, const char *reason);
+    /* When session_beat() is to be called. */
+    void (*beat_at)(struct client *client, uint64_t due_ms);
 };
 
 struct client {

@@ -8,7 +8,7 @@
 #pragma once
 
 #include "ringroom/ring/stream.h"
-#include "ringroom/shard/client.h"
+#include "ringroom/shard/session.h"
 #include "ringroom/shard/settings.h"
 #include "ringroom/wire/http.h"
 #include "ringroom/wire/tls.h"
@@ -22,12 +22,14 @@ enum {
 };
 
 enum conn_phase {
-    CONN_HTTP,    /* TLS handshake and HTTP requests */
-    CONN_NATIVE,  /* WebSocket, the native dialect */
-    CONN_ECHO,    /* WebSocket, the conformance echo */
-    CONN_CLOSING, /* says its last words; input is dropped, but for the peer's close frame */
-    CONN_LINGER,  /* has ended its direction; waits for the peer's end */
-    CONN_DEAD     /* stream_close() has been called */
+    CONN_HTTP,         /* TLS handshake and HTTP requests */
+    CONN_NATIVE,       /* WebSocket, the native dialect */
+    CONN_ECHO,         /* WebSocket, the conformance echo */
+    CONN_ENGINE_PROBE, /* WebSocket, about to take over an Engine.IO session from polling */
+    CONN_ENGINE,       /* WebSocket, carries an Engine.IO session */
+    CONN_CLOSING,      /* says its last words; input is dropped, but for the peer's close frame */
+    CONN_LINGER,       /* has ended its direction; waits for the peer's end */
+    CONN_DEAD          /* stream_close() has been called */
 };
 
 struct conn {
@@ -58,7 +60,8 @@ struct conn {
     bool finishing;  /* closing: when `out` has gone, this side ends */
     bool shut;       /* close_notify is in `sealed`, or gone */
     bool stopping;   /* the server is going away */
-    char sid[CLIENT_SECRET_BYTES];
+    bool polling;    /* a GET of ours waits at its session */
+    char sid[SESSION_SID_BYTES]; /* the client's secret; of Engine.IO, the session that it uses */
 };
 
 static inline struct conn *conn_of(struct client *client)
@@ -74,8 +77,8 @@ static inline size_t conn_reply_max(const struct settings *settings)
 
 /* conn.c: life. Takes over fd. */
 void conn_accept(struct shard *shard, int fd, bool tls);
-/* The client comes back with the sid it once was given, and so is the same user as before. What is
- * no sid changes nothing. Before the hello. */
+/* Gives the client a sid; or the one it comes back with, so that it is the same user as before.
+ * What is no sid is passed over. Before the hello. */
 void conn_take_sid(struct conn *conn, struct slice sid);
 /* Drops the connection at once. */
 void conn_abort(struct conn *conn);
@@ -101,6 +104,23 @@ void conn_unblock(struct conn *conn);
 
 /* conn_http.c */
 void conn_http_input(struct conn *conn, struct slice *in);
+/* The answer is in `out`: the next request, or the end. */
+void conn_http_answered(struct conn *conn, bool keep_alive);
+/* Where a browser says from which page it comes, that page must be ours, or an allowed one. */
+bool conn_origin_allowed(const struct conn *conn, const struct http_request *request);
+/* A WebSocket upgrade as it should be. */
+bool conn_upgradable(const struct conn *conn, const struct http_request *request);
+/* Answers 101, with that sub-protocol (NULL: none). False: memory has run out. The phase is the
+ * caller's to set. */
+bool conn_become_websocket(struct conn *conn, const struct ws_limits *limits, const char *protocol);
+
+/* conn_engine.c: Engine.IO. */
+void conn_engine_request(struct conn *conn, enum session_kind kind);
+void conn_engine_message(struct conn *conn, const struct ws_event *event);
+/* Takes the errand over. */
+void conn_engine_home(struct conn *conn, struct errand *errand);
+/* The connection goes while a GET of its waits: the answer would be lost. */
+void conn_engine_abandon(struct conn *conn);
 
 /* conn_native.c: requests, and answers coming home. */
 void conn_native_hello(struct conn *conn);
@@ -117,4 +137,6 @@ void conn_want_flush(struct conn *conn);
 /* The last send is through. */
 void conn_writable(struct conn *conn);
 void conn_flush(struct conn *conn);
+/* Brings the `joined` that is being sent in fragments to an end. */
+void conn_end_history(struct conn *conn);
 void conn_send_gap(struct conn *conn, struct member *member, const struct log_read *gap);

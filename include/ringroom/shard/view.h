@@ -42,7 +42,13 @@ struct member {
     char *name;            /* NULL: the client's own */
     struct log_cursor messages;
     uint64_t notices; /* the next one to read; their log is short, so a hint would not pay */
-    uint8_t state;    /* enum member_state */
+    /* Of the Socket.IO dialect. */
+    uint64_t history_end; /* `joined` is due, with the history below this number; 0: it is not */
+    uint64_t confirmed;   /* below this number the client certainly has all; 0: not even `joined` */
+    uint32_t serial;      /* within its session */
+    uint8_t state;        /* enum member_state */
+    bool projected;       /* reads the room's projection */
+    bool lingers;         /* its client may come back: the room is to stay for a while */
 };
 
 /* Finds or creates; NULL where memory has run out. Takes a reference. */

@@ -98,6 +98,12 @@ const char *ws_error(const struct ws *ws);
 
 /* The header of an unmasked, final frame. Returns its bytes: 2, 4 or 10. */
 size_t ws_header(uint8_t dst[WS_HEADER_MAX], enum ws_opcode opcode, uint64_t payload_bytes);
+/* The same of a frame that others follow (last: false) or that ends what others began
+ * (WS_CONTINUATION). */
+size_t ws_fragment_header(uint8_t dst[WS_HEADER_MAX], enum ws_opcode opcode, uint64_t payload_bytes,
+                          bool last);
+/* The payload within a frame of ours. */
+struct slice ws_frame_payload(struct slice frame);
 /* A whole close frame (code 0: without payload; the reason is cut at a character to fit).
  * Returns its bytes, at most 2 + WS_CONTROL_MAX. */
 size_t ws_close_frame(uint8_t dst[2 + WS_CONTROL_MAX], uint16_t code, const char *reason);

@@ -1,0 +1,51 @@
+/* poller.h - a session that is carried by HTTP long-polling.
+ *
+ * Its requests come as errands, from whichever shard took them. Packets wait in
+ * `out` until a GET comes for them; a GET waits until there is something.
+ *
+ * Threads   the shard that took the handshake.
+ * Ownership the shard's table, by sid. Closed, or moved to a WebSocket, it is out
+ *           of the table and stays as a husk until its letters are home.
+ * Bound     `out`: as a connection's; a body: the HTTP limits. */
+#pragma once
+
+#include "ringroom/shard/errand.h"
+
+struct poller {
+    struct client client;
+    struct table_link by_sid;
+    struct list ready; /* in the shard's list of those to flush, or of the dead; or in none */
+    struct timer timer;
+    struct errand *poll;    /* a GET that waits */
+    struct errand *body;    /* a POST that is being acted on */
+    struct slice rest;      /* of its body: not acted on yet */
+    struct errand *upgrade; /* a WebSocket waits for the session */
+    struct buf out;         /* packets, as a payload */
+    bool probed;            /* a WebSocket has shown that it works: polls are not kept waiting */
+    bool husk;              /* out of the table: closed or moved */
+    bool moved;             /* a husk whose memberships stand until it is released */
+    bool acting;            /* true exactly while walking over `body` */
+    char sid[SESSION_SID_BYTES];
+};
+
+/* A handshake: the open packet is in `out`. NULL where there is no more room. */
+struct poller *poller_new(struct shard *shard, enum session_kind kind);
+struct poller *poller_find(struct shard *shard, const char *sid);
+void poller_free(struct poller *poller);
+
+/* Errands. */
+void poller_get(struct poller *poller, struct errand *errand);
+void poller_post(struct poller *poller, struct errand *errand);
+void poller_probe(struct poller *poller, struct errand *errand);
+/* `2probe` has come. */
+void poller_probed(struct poller *poller, struct errand *errand);
+/* `5` has come. */
+void poller_hand_over(struct poller *poller, struct errand *errand);
+void poller_release(struct poller *poller);
+/* The connection of a waiting poll is gone. */
+void poller_abandon(struct poller *poller);
+
+/* Gathers for the waiting GET. */
+void poller_flush(struct poller *poller);
+/* The server is going away. */
+void poller_stop(struct poller *poller);

@@ -1,0 +1,496 @@
+/* poller.c - long-polling: requests acted on, packets gathered for whoever asks for them. */
+#include "ringroom/shard/poller.h"
+#include "shard_core.h"
+#include "ringroom/base/check.h"
+#include "ringroom/base/hash.h"
+
+enum { POLL_FULL = 64 << 10 }; /* bytes of a payload above which no more rooms' news is added */
+
+static const struct client_carrier carrier;
+
+static struct poller *poller_of(struct client *client)
+{
+    return container_of(client, struct poller, client);
+}
+
+/* Making */
+
+static bool sid_matches(const struct table_link *link, const void *key)
+{
+    const struct poller *poller = container_of(link, struct poller, by_sid);
+
+    return memcmp(poller->sid, key, SESSION_SID_BYTES) == 0;
+}
+
+struct poller *poller_find(struct shard *shard, const char *sid)
+{
+    uint64_t hash = hash_bytes(slice_make(sid, SESSION_SID_BYTES));
+    struct table_link *link = table_find(&shard->pollers, hash, sid_matches, sid);
+
+    return link ? container_of(link, struct poller, by_sid) : NULL;
+}
+
+static void timer_fired(struct timer *timer, uint64_t now_ms)
+{
+    session_beat(&container_of(timer, struct poller, timer)->client);
+}
+
+struct poller *poller_new(struct shard *shard, enum session_kind kind)
+{
+    struct session *session;
+    struct poller *poller;
+
+    if (shard->pollers.count >= shard->settings->connections_max)
+        return NULL;
+    session = session_new(shard, kind);
+    poller = mem_zalloc(sizeof(*poller));
+    if (!session || !poller) {
+        session_free(shard, session);
+        mem_free(poller);
+        return NULL;
+    }
+    client_init(&poller->client, shard, &carrier);
+    list_init(&poller->ready);
+    timer_init(&poller->timer, timer_fired);
+    buf_init(&poller->out, 2 * CONN_OUT_HIGH + conn_reply_max(shard->settings));
+    memcpy(poller->sid, session->sid, SESSION_SID_BYTES);
+    table_insert(&shard->pollers, &poller->by_sid,
+                 hash_bytes(slice_make(poller->sid, SESSION_SID_BYTES)));
+    session_attach(session, &poller->client);
+    return poller;
+}
+
+void poller_free(struct poller *poller)
+{
+    CHECK(!timer_is_set(&poller->timer) && !poller->poll && !poller->body);
+    client_deinit(&poller->client);
+    buf_deinit(&poller->out);
+    mem_free_wiped(poller);
+}
+
+/* Going */
+
+/* Freed at the turn's end, when nobody refers to it any more. */
+static void bury_husk(struct poller *poller)
+{
+    if (!poller->husk || poller->moved || poller->client.letters || poller->acting)
+        return;
+    list_remove(&poller->ready);
+    list_append(&poller->client.shard->dead_pollers, &poller->ready);
+}
+
+static void answer_poll(struct poller *poller, enum errand_outcome outcome)
+{
+    struct errand *errand = poller->poll;
+
+    poller->poll = NULL;
+    if (errand)
+        errand_return(poller->client.shard, errand, outcome);
+}
+
+static void answer_body(struct poller *poller, enum errand_outcome outcome)
+{
+    struct errand *errand = poller->body;
+
+    poller->body = NULL;
+    if (errand)
+        errand_return(poller->client.shard, errand, outcome);
+}
+
+static void answer_upgrade(struct poller *poller, enum errand_outcome outcome)
+{
+    struct errand *errand = poller->upgrade;
+
+    poller->upgrade = NULL;
+    if (errand)
+        errand_return(poller->client.shard, errand, outcome);
+}
+
+static void become_husk(struct poller *poller)
+{
+    struct shard *shard = poller->client.shard;
+
+    poller->husk = true;
+    table_remove(&shard->pollers, &poller->by_sid);
+    wheel_cancel(&shard->wheel, &poller->timer);
+    list_remove(&poller->ready);
+}
+
+/* Ends the session on this transport. What waits is not sent any more, but `last`, a packet, to a
+ * poll that waits. */
+static void end_with(struct poller *poller, const char *last, enum errand_outcome outcome)
+{
+    if (poller->husk)
+        return;
+    become_husk(poller);
+    session_lost(&poller->client);
+    client_leave_all(&poller->client);
+    if (poller->poll && engineio_put(&poller->poll->bytes, slice_of(last)) != 0)
+        outcome = ERRAND_BUSY;
+    answer_poll(poller, outcome);
+    if (!poller->acting) /* else its packets are still being walked over */
+        answer_body(poller, outcome);
+    answer_upgrade(poller, ERRAND_UNKNOWN);
+    bury_husk(poller);
+}
+
+void poller_stop(struct poller *poller)
+{
+    end_with(poller, "6", ERRAND_BUSY);
+}
+
+void poller_abandon(struct poller *poller)
+{
+    end_with(poller, "6", ERRAND_DONE);
+}
+
+void poller_release(struct poller *poller)
+{
+    poller->moved = false;
+    client_leave_all(&poller->client);
+    bury_husk(poller);
+}
+
+/* As a carrier */
+
+static void want_flush(struct poller *poller)
+{
+    if (poller->poll && list_empty(&poller->ready))
+        list_append(&poller->client.shard->ready_pollers, &poller->ready);
+}
+
+static void carrier_answer(struct client *client, struct ask *ask)
+{
+    session_answer(client, ask);
+}
+
+static void act_on_body(struct poller *poller);
+static void hand_over(struct poller *poller);
+
+static void carrier_go_on(struct client *client)
+{
+    struct poller *poller = poller_of(client);
+
+    if (poller->body && !poller->acting)
+        act_on_body(poller);
+}
+
+static void carrier_letter_home(struct client *client)
+{
+    struct poller *poller = poller_of(client);
+
+    if (poller->husk)
+        bury_husk(poller);
+    else if (poller->upgrade)
+        hand_over(poller);
+    else
+        carrier_go_on(client);
+}
+
+static void carrier_news(struct client *client)
+{
+    want_flush(poller_of(client));
+}
+
+static bool carrier_leaving(struct client *client, struct member *member)
+{
+    return true; /* a payload holds whole packets */
+}
+
+static void carrier_abort(struct client *client)
+{
+    end_with(poller_of(client), "1", ERRAND_DONE);
+}
+
+static void carrier_text(struct client *client, struct slice packet)
+{
+    struct poller *poller = poller_of(client);
+
+    if (poller->husk)
+        return;
+    if (engineio_put(&poller->out, packet) != 0)
+        carrier_abort(client);
+    else
+        want_flush(poller);
+}
+
+static void carrier_binary(struct client *client, struct slice data)
+{
+    struct poller *poller = poller_of(client);
+
+    if (poller->husk)
+        return;
+    if (engineio_put_binary(&poller->out, data) != 0)
+        carrier_abort(client);
+    else
+        want_flush(poller);
+}
+
+static void carrier_end(struct client *client, uint16_t code, const char *reason)
+{
+    end_with(poller_of(client), "1", ERRAND_DONE);
+}
+
+static void carrier_beat_at(struct client *client, uint64_t due_ms)
+{
+    struct poller *poller = poller_of(client);
+
+    if (!poller->husk)
+        wheel_set(&client->shard->wheel, &poller->timer, due_ms);
+}
+
+static const struct client_carrier carrier = {.answer = carrier_answer,
+                                              .letter_home = carrier_letter_home,
+                                              .news = carrier_news,
+                                              .leaving = carrier_leaving,
+                                              .abort = carrier_abort,
+                                              .go_on = carrier_go_on,
+                                              .text = carrier_text,
+                                              .binary = carrier_binary,
+                                              .end = carrier_end,
+                                              .beat_at = carrier_beat_at};
+
+/* POST: packets in. Answered when the last of them has been acted on, so that a client which asks
+ * faster than rooms answer is slowed down. */
+
+static bool is_blocked(const struct poller *poller)
+{
+    return poller->client.waiting || poller->client.letters >= CLIENT_LETTERS_MAX ||
+           poller->out.len > CONN_OUT_HIGH;
+}
+
+static void act_on_body(struct poller *poller)
+{
+    struct shard *shard = poller->client.shard;
+    struct engineio_packet packet;
+    struct buf decoded;
+    enum engineio_result result = ENGINEIO_PACKET;
+
+    buf_init(&decoded, poller->body->bytes.len);
+    poller->acting = true;
+    while (!poller->husk && !is_blocked(poller)) {
+        result = engineio_next(&poller->rest, &decoded, &packet);
+        if (result != ENGINEIO_PACKET)
+            break;
+        session_packet(&poller->client, &packet);
+    }
+    poller->acting = false;
+    shard->scratched = true;
+    buf_deinit(&decoded);
+    if (poller->husk) {
+        answer_body(poller, ERRAND_DONE);
+        bury_husk(poller);
+    } else if (result == ENGINEIO_END)
+        answer_body(poller, ERRAND_DONE);
+    else if (result != ENGINEIO_PACKET) {
+        answer_body(poller, ERRAND_BAD);
+        carrier_end(&poller->client, 0, "");
+    }
+}
+
+void poller_post(struct poller *poller, struct errand *errand)
+{
+    if (poller->body) { /* one at a time */
+        errand_return(poller->client.shard, errand, ERRAND_BAD);
+        end_with(poller, "1", ERRAND_DONE);
+        return;
+    }
+    poller->body = errand;
+    poller->rest = buf_slice(&errand->bytes);
+    if (!is_blocked(poller))
+        act_on_body(poller);
+}
+
+/* GET: packets out. */
+
+void poller_get(struct poller *poller, struct errand *errand)
+{
+    if (poller->poll) {
+        end_with(poller, "1", ERRAND_DONE);
+        errand_return(poller->client.shard, errand, ERRAND_BAD);
+        return;
+    }
+    /* Who asks again has dealt with the answer before. */
+    session_confirm_all(poller->client.session);
+    poller->poll = errand;
+    if (poller->probed && !poller->out.len)
+        engineio_put(&poller->out, slice_of("6"));
+    want_flush(poller);
+}
+
+static bool put_notices(struct poller *poller, struct member *member, struct buf *payload)
+{
+    struct shard *shard = poller->client.shard;
+    const struct room *room = member->view->room;
+    struct log_cursor cursor;
+    struct slice notice;
+    struct log_read read;
+    uint64_t except;
+
+    log_cursor_init(&cursor, member->notices);
+    for (;;) {
+        enum log_result result = log_next(room->notices, &cursor, shard->now_ms, &notice, &read);
+        if (result == LOG_NOTHING)
+            return true;
+        struct buf *text = shard_text(shard);
+        int error = 0;
+        if (result != LOG_BYTES) {
+            error = session_put_count(text, room);
+        } else {
+            memcpy(&except, notice.data, ROOM_NOTICE_HEAD);
+            if (except != poller->client.user)
+                error = socketio_notice(text, slice_from(notice, ROOM_NOTICE_HEAD));
+        }
+        if (error || (text->len && engineio_put(payload, buf_slice(text)) != 0))
+            return false;
+        member->notices = cursor.next;
+    }
+}
+
+/* `joined`, whole. */
+static bool put_history(struct poller *poller, struct member *member, struct buf *payload)
+{
+    struct session *session = poller->client.session;
+    struct buf *text = shard_text(poller->client.shard);
+
+    if (session_history_begin(member, text) != 0 || engineio_put(payload, buf_slice(text)) != 0)
+        return false;
+    while (session->streaming) {
+        if (session_history_next(session, shard_text(poller->client.shard)) != 0 ||
+            buf_append(payload, text->data, text->len) != 0)
+            return false;
+    }
+    return true;
+}
+
+static bool put_messages(struct poller *poller, struct member *member, struct buf *payload)
+{
+    struct shard *shard = poller->client.shard;
+    const struct room *room = member->view->room;
+    struct slice frame;
+    struct log_read read;
+
+    while (payload->len < POLL_FULL) {
+        enum log_result result =
+            log_next(room->projection, &member->messages, shard->now_ms, &frame, &read);
+        if (result == LOG_NOTHING)
+            break;
+        struct slice packet = ws_frame_payload(frame);
+        if (result != LOG_BYTES) {
+            struct buf *text = shard_text(shard);
+            if (socketio_gap(text, room_name(room), room_epoch(room), read.from, read.to) != 0)
+                return false;
+            packet = buf_slice(text);
+        }
+        if (engineio_put(payload, packet) != 0)
+            return false;
+    }
+    session_sent(member);
+    return true;
+}
+
+static bool put_room(struct poller *poller, struct member *member, struct buf *payload)
+{
+    if (!put_notices(poller, member, payload))
+        return false;
+    if (member->history_end && !put_history(poller, member, payload))
+        return false;
+    return put_messages(poller, member, payload);
+}
+
+/* False: memory has run out. */
+static bool put_rooms(struct poller *poller, struct buf *payload)
+{
+    struct list *dirty = &poller->client.dirty;
+
+    while (!list_empty(dirty) && payload->len < POLL_FULL) {
+        struct member *member = container_of(list_pop(dirty), struct member, dirty);
+        const struct log *log = member->view->room->projection;
+        if (!put_room(poller, member, payload))
+            return false;
+        if (member->messages.next >= log_end(log))
+            view_caught_up(member);
+        else
+            list_append(dirty, &member->dirty);
+    }
+    return true;
+}
+
+void poller_flush(struct poller *poller)
+{
+    struct shard *shard = poller->client.shard;
+
+    if (!poller->poll || poller->husk)
+        return;
+    struct buf *payload = &poller->poll->bytes;
+    bool fits = buf_append(payload, poller->out.data, poller->out.len) == 0;
+    if (fits) {
+        buf_release(&poller->out);
+        fits = put_rooms(poller, payload);
+    }
+    shard->scratched = true;
+    if (!fits) {
+        buf_release(payload);
+        carrier_abort(&poller->client);
+        return;
+    }
+    if (payload->len)
+        answer_poll(poller, ERRAND_DONE);
+    carrier_go_on(&poller->client);
+}
+
+/* The upgrade */
+
+void poller_probe(struct poller *poller, struct errand *errand)
+{
+    errand_return(poller->client.shard, errand, ERRAND_DONE);
+}
+
+void poller_probed(struct poller *poller, struct errand *errand)
+{
+    poller->probed = true;
+    if (poller->poll) {
+        if (!poller->out.len)
+            engineio_put(&poller->out, slice_of("6"));
+        want_flush(poller);
+    }
+    errand_return(poller->client.shard, errand, ERRAND_DONE);
+}
+
+/* Once its requests on the old transport have been answered, so that none of the answers is lost.
+ */
+static void hand_over(struct poller *poller)
+{
+    struct session *session = poller->client.session;
+    struct errand *errand = poller->upgrade;
+
+    if (poller->client.letters || poller->client.waiting || poller->body)
+        return;
+    if (!session_take(session)) {
+        answer_upgrade(poller, ERRAND_BUSY);
+        return;
+    }
+    poller->upgrade = NULL;
+    errand->session = session;
+    errand->husk = poller;
+    buf_deinit(&errand->bytes);
+    errand->bytes = poller->out;
+    buf_init(&poller->out, 0);
+    become_husk(poller);
+    poller->moved = true;
+    if (poller->poll && engineio_put(&poller->poll->bytes, slice_of("6")) == 0)
+        answer_poll(poller, ERRAND_DONE);
+    else
+        answer_poll(poller, ERRAND_BUSY);
+    errand_return(poller->client.shard, errand, ERRAND_DONE);
+}
+
+void poller_hand_over(struct poller *poller, struct errand *errand)
+{
+    if (poller->upgrade) {
+        errand_return(poller->client.shard, errand, ERRAND_BAD);
+        return;
+    }
+    poller->upgrade = errand;
+    hand_over(poller);
+}

@@ -1,0 +1,519 @@
+/* session.c - an Engine.IO session's life: attached, beating, detached, come back to, forgotten. */
+#include "ringroom/shard/session.h"
+#include "shard_core.h"
+#include "ringroom/base/check.h"
+#include "ringroom/base/encode.h"
+#include "ringroom/base/hash.h"
+#include "ringroom/base/random.h"
+#include "ringroom/shard/errand.h"
+#include "ringroom/shard/poller.h"
+
+#include <stdio.h>
+
+enum {
+    /* What the conformance suites go by. */
+    TEST_PING_MS = 300,
+    TEST_TIMEOUT_MS = 200,
+    TEST_CONNECT_MS = 1800,
+    TEST_PAYLOAD_MAX = 1000000,
+
+    BEAT_GRAIN_MS = 1000, /* pings of a second go out together: one wake-up, one submit */
+};
+
+/* Making */
+
+void session_new_sid(const struct shard *shard, char sid[SESSION_SID_BYTES])
+{
+    char text[SESSION_SID_BYTES + 1];
+
+    client_new_secret(text);
+    snprintf(text + CLIENT_SECRET_BYTES, sizeof(text) - CLIENT_SECRET_BYTES, "%03x",
+             shard->index & 0xfff);
+    memcpy(sid, text, SESSION_SID_BYTES);
+}
+
+struct session *session_new(struct shard *shard, enum session_kind kind)
+{
+    struct session *session = mem_zalloc(sizeof(*session));
+
+    if (!session)
+        return NULL;
+    session->kind = (uint8_t)kind;
+    list_init(&session->detached);
+    buf_init(&session->later, 2 * CONN_OUT_HIGH + conn_reply_max(shard->settings));
+    session_new_sid(shard, session->sid);
+    return session;
+}
+
+static bool is_listed(const struct session *session)
+{
+    return !list_empty(&session->detached);
+}
+
+static void take_off_list(struct shard *shard, struct session *session)
+{
+    if (!is_listed(session))
+        return;
+    list_remove(&session->detached);
+    shard->detached_count--;
+}
+
+static void take_out_of_table(struct shard *shard, struct session *session)
+{
+    if (session->listed)
+        table_remove(&shard->sessions, &session->by_pid);
+    session->listed = false;
+}
+
+void session_free(struct shard *shard, struct session *session)
+{
+    if (!session)
+        return;
+    take_off_list(shard, session);
+    take_out_of_table(shard, session);
+    if (session->assembly) {
+        buf_deinit(&session->assembly->text);
+        buf_deinit(&session->assembly->bytes);
+        mem_free(session->assembly);
+    }
+    buf_deinit(&session->later);
+    mem_free(session->runs);
+    mem_free_wiped(session->kept);
+    mem_free(session->name);
+    mem_free_wiped(session);
+}
+
+uint32_t session_ping_ms(const struct shard *shard, const struct session *session)
+{
+    return session->kind == SESSION_CHAT ? shard->settings->ping_interval_s * 1000 : TEST_PING_MS;
+}
+
+uint32_t session_timeout_ms(const struct shard *shard, const struct session *session)
+{
+    const struct settings *settings = shard->settings;
+
+    return session->kind == SESSION_CHAT
+               ? (settings->idle_timeout_s - settings->ping_interval_s) * 1000
+               : TEST_TIMEOUT_MS;
+}
+
+uint32_t session_payload_max(const struct shard *shard, enum session_kind kind)
+{
+    return kind == SESSION_CHAT ? (uint32_t)shard->http_limits.body_bytes_max : TEST_PAYLOAD_MAX;
+}
+
+int session_open(const struct shard *shard, const struct session *session, bool upgrades,
+                 struct buf *out)
+{
+    struct engineio_open open = {.sid = slice_make(session->sid, SESSION_SID_BYTES),
+                                 .upgrades = upgrades,
+                                 .ping_interval_ms = session_ping_ms(shard, session),
+                                 .ping_timeout_ms = session_timeout_ms(shard, session),
+                                 .max_payload = session_payload_max(shard, session->kind)};
+
+    return engineio_open(out, &open);
+}
+
+/* Beating: the server pings, the client answers. */
+
+static void rest_until_ping(struct shard *shard, struct session *session)
+{
+    uint64_t due_ms = shard->now_ms + session_ping_ms(shard, session);
+
+    if (session->kind == SESSION_CHAT)
+        due_ms += BEAT_GRAIN_MS - due_ms % BEAT_GRAIN_MS;
+    session->ping_sent = false;
+    session->beat_ms = due_ms;
+}
+
+static void set_beat(struct client *client)
+{
+    const struct session *session = client->session;
+    uint64_t due_ms = session->beat_ms;
+
+    if (session->connect_ms && session->connect_ms < due_ms)
+        due_ms = session->connect_ms;
+    client->carrier->beat_at(client, due_ms);
+}
+
+void session_attach(struct session *session, struct client *client)
+{
+    struct shard *shard = client->shard;
+    bool is_new = !session->beat_ms;
+
+    session->client = client;
+    client->session = session;
+    rest_until_ping(shard, session);
+    if (is_new && session->kind == SESSION_CHAT)
+        session->connect_ms = shard->now_ms + (uint64_t)shard->settings->handshake_timeout_s * 1000;
+    else if (is_new && session->kind == SESSION_CONFORMANCE)
+        session->connect_ms = shard->now_ms + TEST_CONNECT_MS;
+    set_beat(client);
+}
+
+static void push_run(struct session *session, uint32_t serial, uint64_t next);
+
+void session_beat(struct client *client)
+{
+    struct session *session = client->session;
+    struct shard *shard = client->shard;
+
+    if (session->connect_ms && shard->now_ms >= session->connect_ms) {
+        client->carrier->end(client, WS_CODE_NORMAL, "no CONNECT in time");
+        return;
+    }
+    if (shard->now_ms >= session->beat_ms) {
+        if (session->ping_sent) {
+            client->carrier->end(client, WS_CODE_NO_PONG, "no pong");
+            return;
+        }
+        client->carrier->text(client, slice_of("2"));
+        if (client->session != session) /* the carrier could not take it, and is gone */
+            return;
+        push_run(session, 0, 0);
+        session->ping_sent = true;
+        session->beat_ms = shard->now_ms + session_timeout_ms(shard, session);
+    }
+    set_beat(client);
+}
+
+void session_pong(struct client *client)
+{
+    struct session *session = client->session;
+
+    if (session->ping_sent)
+        session_confirm_ping(session);
+    rest_until_ping(client->shard, session);
+    set_beat(client);
+}
+
+/* What the client has: the order in which rooms' news was handed to the transport is remembered
+ * until the client has shown, by a later sign of life, that it got that far. */
+
+static struct member *member_of_serial(const struct session *session, uint32_t serial)
+{
+    list_each(link, &session->client->members)
+    {
+        struct member *member = container_of(link, struct member, in_client);
+        if (member->serial == serial)
+            return member;
+    }
+    return NULL;
+}
+
+/* The oldest `count` runs have arrived, or are taken to have. */
+static void fold_runs(struct session *session, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        const struct session_run *run = &session->runs[i];
+        struct member *member = run->serial ? member_of_serial(session, run->serial) : NULL;
+        if (member && run->next > member->confirmed)
+            member->confirmed = run->next;
+    }
+    session->runs_count -= count;
+    if (session->runs_count)
+        memmove(session->runs, session->runs + count, session->runs_count * sizeof(*session->runs));
+}
+
+static bool grow_runs(struct session *session)
+{
+    uint32_t cap = session->runs_cap ? session->runs_cap * 2 : 4;
+    struct session_run *runs =
+        cap > SESSION_RUNS_MAX ? NULL : mem_realloc(session->runs, cap * sizeof(*session->runs));
+
+    if (!runs)
+        return false;
+    session->runs = runs;
+    session->runs_cap = cap;
+    return true;
+}
+
+static void push_run(struct session *session, uint32_t serial, uint64_t next)
+{
+    if (session->runs_count == session->runs_cap && !grow_runs(session)) {
+        session->vague = true;
+        if (!session->runs_cap)
+            return;
+        fold_runs(session, session->runs_cap / 2);
+    }
+    session->runs[session->runs_count++] = (struct session_run){.serial = serial, .next = next};
+}
+
+void session_sent(struct member *member)
+{
+    struct session *session = member->client->session;
+    struct session_run *last = session->runs_count ? &session->runs[session->runs_count - 1] : NULL;
+
+    if (last && last->serial == member->serial)
+        last->next = member->messages.next;
+    else
+        push_run(session, member->serial, member->messages.next);
+}
+
+void session_confirm_ping(struct session *session)
+{
+    uint32_t count = 0;
+
+    while (count < session->runs_count && session->runs[count].serial)
+        count++;
+    session->vague = false;
+    if (count < session->runs_count)
+        fold_runs(session, count + 1);
+}
+
+void session_confirm_all(struct session *session)
+{
+    session->vague = false;
+    fold_runs(session, session->runs_count);
+}
+
+static struct session_room *kept_of_serial(const struct session *session, uint32_t serial)
+{
+    for (uint32_t i = 0; i < session->kept_count; i++)
+        if (session->kept[i].serial == serial)
+            return &session->kept[i];
+    return NULL;
+}
+
+static void start_from_confirmed(struct session *session)
+{
+    for (uint32_t i = 0; i < session->kept_count; i++)
+        session->kept[i].next = session->kept[i].confirmed;
+}
+
+/* Replays the runs until the one that brought `seq` of that room. */
+static bool replay_runs_to(struct session *session, struct session_room *last, uint64_t seq)
+{
+    for (uint32_t i = 0; i < session->runs_count; i++) {
+        const struct session_run *run = &session->runs[i];
+        struct session_room *room = run->serial ? kept_of_serial(session, run->serial) : NULL;
+        if (room == last && room && run->next > seq) {
+            room->next = seq + 1;
+            return true;
+        }
+        if (room)
+            room->next = run->next;
+    }
+    return false;
+}
+
+bool session_resolve(struct session *session, struct slice offset)
+{
+    struct session_room *last = NULL;
+    struct slice epoch;
+    uint64_t seq;
+
+    start_from_confirmed(session);
+    if (!offset.len)
+        return !session->vague;
+    if (!socketio_offset_parse(offset, &epoch, &seq))
+        return false;
+    for (uint32_t i = 0; i < session->kept_count; i++)
+        if (slice_equal(slice_make(session->kept[i].epoch, ROOM_EPOCH_BYTES), epoch))
+            last = &session->kept[i];
+    if (!last)
+        return false;
+    if (seq + 1 <= last->confirmed)
+        return !session->vague;
+    return replay_runs_to(session, last, seq);
+}
+
+/* Taken off its client */
+
+static void keep_room(struct session_room *kept, const struct member *member)
+{
+    struct slice room = view_name(member->view), name = client_name(member->client, member);
+
+    *kept = (struct session_room){.serial = member->serial,
+                                  .next = member->history_end ? 0 : member->messages.next,
+                                  .confirmed = member->confirmed,
+                                  .room_len = (uint8_t)room.len,
+                                  .name_len = (uint8_t)name.len};
+    memcpy(kept->epoch, member->view->room->epoch, ROOM_EPOCH_BYTES);
+    memcpy(kept->text, room.data, room.len);
+    if (name.len)
+        memcpy(kept->text + room.len, name.data, name.len);
+}
+
+static bool keep_rooms(struct session *session, const struct client *client)
+{
+    struct session_room *kept = NULL;
+    uint32_t count = 0;
+
+    if (session->resuming) /* those that it was about to join again */
+        return true;
+    if (client->rooms && !(kept = mem_alloc(client->rooms * sizeof(*kept))))
+        return false;
+    list_each(link, &client->members)
+    {
+        struct member *member = container_of(link, struct member, in_client);
+        if (member->state == MEMBER_JOINED)
+            keep_room(&kept[count++], member);
+    }
+    mem_free_wiped(session->kept);
+    session->kept = kept;
+    session->kept_count = count;
+    return true;
+}
+
+static void part(struct session *session)
+{
+    struct client *client = session->client;
+
+    session->name = client->name;
+    client->name = NULL;
+    session->user = client->user;
+    memcpy(session->uid, client->uid, CLIENT_UID_BYTES);
+    session->streaming = NULL;
+    session->later.len = 0;
+    session->client = NULL;
+    client->session = NULL;
+}
+
+void session_settle(struct session *session, struct client *client)
+{
+    client->name = session->name;
+    session->name = NULL;
+    client->user = session->user;
+    memcpy(client->uid, session->uid, CLIENT_UID_BYTES);
+}
+
+bool session_take(struct session *session)
+{
+    struct client *client = session->client;
+
+    if (!keep_rooms(session, client))
+        return false;
+    take_out_of_table(client->shard, session);
+    part(session);
+    return true;
+}
+
+void session_release(struct shard *shard, struct session *session)
+{
+    struct errand *errand = session->release;
+
+    session->release = NULL;
+    session->moving = false;
+    if (errand)
+        errand_send(shard, session->release_shard, errand);
+}
+
+/* Detached */
+
+static void forget_oldest(struct shard *shard)
+{
+    struct list *link = shard->detached.next;
+
+    session_free(shard, container_of(link, struct session, detached));
+}
+
+static void set_forget_timer(struct shard *shard)
+{
+    if (list_empty(&shard->detached))
+        return;
+    struct session *oldest = container_of(shard->detached.next, struct session, detached);
+    wheel_set(&shard->wheel, &shard->forget,
+              oldest->lost_ms + (uint64_t)shard->settings->recovery_s * 1000);
+}
+
+void session_forget_due(struct timer *timer, uint64_t now_ms)
+{
+    struct shard *shard = container_of(timer, struct shard, forget);
+    uint64_t ttl_ms = (uint64_t)shard->settings->recovery_s * 1000;
+
+    while (!list_empty(&shard->detached)) {
+        struct session *oldest = container_of(shard->detached.next, struct session, detached);
+        if (oldest->lost_ms + ttl_ms > now_ms)
+            break;
+        forget_oldest(shard);
+    }
+    set_forget_timer(shard);
+}
+
+void session_forget_all(struct shard *shard)
+{
+    while (!list_empty(&shard->detached))
+        forget_oldest(shard);
+    wheel_cancel(&shard->wheel, &shard->forget);
+}
+
+static bool pid_matches(const struct table_link *link, const void *key)
+{
+    const struct session *session = container_of(link, struct session, by_pid);
+
+    return memcmp(session->pid, key, SESSION_SID_BYTES) == 0;
+}
+
+void session_enlist(struct shard *shard, struct session *session)
+{
+    session->recoverable = session->listed = true;
+    table_insert(&shard->sessions, &session->by_pid,
+                 hash_bytes(slice_make(session->pid, SESSION_SID_BYTES)));
+}
+
+void session_unlist(struct shard *shard, struct session *session)
+{
+    take_out_of_table(shard, session);
+    session->recoverable = false;
+}
+
+void session_shelve(struct shard *shard, struct session *session)
+{
+    uint32_t most = shard->settings->recoverable_max / shard->mesh->count;
+
+    session_release(shard, session);
+    session->resuming = 0;
+    if (!session->recoverable || !most || shard->stopping) {
+        session_free(shard, session);
+        return;
+    }
+    if (!session->listed)
+        session_enlist(shard, session);
+    session->lost_ms = shard->now_ms;
+    list_append(&shard->detached, &session->detached);
+    if (++shard->detached_count > most)
+        forget_oldest(shard);
+    set_forget_timer(shard);
+}
+
+void session_lost(struct client *client)
+{
+    struct session *session = client->session;
+    struct shard *shard = client->shard;
+
+    if (!session)
+        return;
+    bool can_return = session->recoverable && keep_rooms(session, client);
+    part(session);
+    if (!can_return) {
+        session_release(shard, session);
+        session_free(shard, session);
+        return;
+    }
+    /* A room that it alone was in must still be there, the same, when it comes back in a while. */
+    list_each(link, &client->members) container_of(link, struct member, in_client)->lingers = true;
+    session_shelve(shard, session);
+}
+
+struct session *session_find(struct shard *shard, const char *pid)
+{
+    struct table_link *link = table_find(
+        &shard->sessions, hash_bytes(slice_make(pid, SESSION_SID_BYTES)), pid_matches, pid);
+    struct session *session = link ? container_of(link, struct session, by_pid) : NULL;
+
+    if (!session || session->resuming)
+        return NULL;
+    if (!session->client) {
+        take_off_list(shard, session);
+        take_out_of_table(shard, session);
+        return session;
+    }
+    /* Its client is back before we have noticed that it was gone. */
+    struct client *stale = session->client;
+    if (!session_take(session))
+        return NULL;
+    list_each(at, &stale->members) container_of(at, struct member, in_client)->lingers = true;
+    stale->carrier->abort(stale);
+    return session;
+}

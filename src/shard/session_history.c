@@ -1,0 +1,71 @@
+/* session_history.c - `joined` written piece by piece, straight from the room's log. */
+#include "ringroom/shard/session.h"
+#include "shard_core.h"
+
+enum { PIECE_BYTES = 8192 };
+
+int session_history_begin(struct member *member, struct buf *text)
+{
+    struct session *session = member->client->session;
+
+    session->streaming = member;
+    session->streamed = false;
+    return socketio_joined_head(text, view_name(member->view));
+}
+
+int session_history_end(struct session *session, struct buf *text)
+{
+    struct member *member = session->streaming;
+    uint64_t next = member->history_end;
+
+    session->streaming = NULL;
+    member->history_end = 0;
+    log_cursor_init(&member->messages, next); /* of the projection from here on */
+    session_sent(member);
+    return socketio_joined_tail(text, room_epoch(member->view->room), next - 1);
+}
+
+int session_history_next(struct session *session, struct buf *text)
+{
+    struct member *member = session->streaming;
+    const struct room *room = member->view->room;
+    uint64_t now_ms = member->client->shard->now_ms;
+    struct slice entry;
+    struct log_read read;
+    int error = 0;
+
+    while (!error && text->len < PIECE_BYTES) {
+        if (member->messages.next >= member->history_end)
+            return session_history_end(session, text);
+        enum log_result result = log_next(&room->log, &member->messages, now_ms, &entry, &read);
+        if (result == LOG_GAP)
+            continue;
+        if (result == LOG_NOTHING)
+            return session_history_end(session, text);
+        if (session->streamed)
+            error = buf_append(text, ",", 1);
+        session->streamed = true;
+        if (!error)
+            error = socketio_put_entry(text, entry);
+    }
+    return error;
+}
+
+int session_put_count(struct buf *text, const struct room *room)
+{
+    uint32_t members = atomic_load_explicit(&room->members_seen, memory_order_relaxed);
+    struct buf count;
+    uint8_t frame[WS_HEADER_MAX + 1024];
+    size_t header;
+    int error;
+
+    buf_init(&count, sizeof(frame) - WS_HEADER_MAX);
+    error = native_member_count(&count, room_name(room), members);
+    if (!error) {
+        header = ws_header(frame, WS_TEXT, count.len);
+        memcpy(frame + header, count.data, count.len);
+        error = socketio_notice(text, slice_make(frame, header + count.len));
+    }
+    buf_deinit(&count);
+    return error;
+}

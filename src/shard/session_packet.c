@@ -1,0 +1,427 @@
+/* session_packet.c - packets in: Engine.IO's own, then Socket.IO's, and coming back after a break.
+ */
+#include "ringroom/shard/session.h"
+#include "shard_core.h"
+#include "ringroom/base/encode.h"
+#include "ringroom/base/random.h"
+#include "ringroom/shard/errand.h"
+
+static void say(struct client *client, int error)
+{
+    if (error)
+        client->carrier->abort(client);
+    else
+        client->carrier->text(client, buf_slice(&client->shard->text));
+}
+
+/* What the reference parser throws on, and what is out of place, ends the session. */
+static void broken(struct client *client)
+{
+    client->carrier->end(client, WS_CODE_NORMAL, "invalid packet");
+}
+
+static size_t message_max(const struct client *client)
+{
+    return client->session->kind == SESSION_CHAT
+               ? client->shard->settings->max_message
+               : session_payload_max(client->shard, SESSION_CONFORMANCE);
+}
+
+static bool *connected_flag(struct session *session, struct slice nsp)
+{
+    if (slice_is(nsp, "/"))
+        return &session->connected;
+    if (session->kind == SESSION_CONFORMANCE && slice_is(nsp, "/custom"))
+        return &session->connected_more;
+    return NULL;
+}
+
+/* The conformance server: says everything back. */
+
+static void say_back(struct client *client, const struct socketio_packet *packet)
+{
+    const struct session_assembly *binary = client->session->assembly;
+    struct buf *text = shard_text(client->shard);
+    struct slice name, args;
+
+    socketio_split(packet->data, &name, &args);
+    if (slice_is(name, "\"message\""))
+        say(client,
+            socketio_put_event(text, packet->nsp, packet->attachments, "message-back", args));
+    else if (slice_is(name, "\"message-with-ack\"") && packet->has_id)
+        say(client, socketio_put_ack(text, packet->nsp, packet->id, packet->attachments, args));
+    else
+        return;
+    for (uint32_t i = 0; client->session && i < packet->attachments; i++) {
+        size_t start = i ? binary->ends[i - 1] : 0;
+        client->carrier->binary(client,
+                                slice_make(binary->bytes.data + start, binary->ends[i] - start));
+    }
+}
+
+/* CONNECT */
+
+static void new_id(struct session *session)
+{
+    uint8_t bits[SESSION_ID_BYTES / 4 * 3];
+
+    random_bytes(bits, sizeof(bits));
+    encode_base64url(session->id, bits, sizeof(bits));
+}
+
+static void confirm_connect(struct client *client, struct slice nsp)
+{
+    struct session *session = client->session;
+    struct slice pid = slice_make(session->pid, session->recoverable ? SESSION_SID_BYTES : 0);
+
+    session->connect_ms = 0;
+    *connected_flag(session, nsp) = true;
+    say(client, socketio_connected(shard_text(client->shard), nsp,
+                                   slice_make(session->id, SESSION_ID_BYTES), pid));
+}
+
+static bool recovery_is_on(const struct client *client)
+{
+    const struct settings *settings = client->shard->settings;
+
+    return client->session->kind == SESSION_CHAT && settings->recovery_s &&
+           settings->recoverable_max / client->shard->mesh->count;
+}
+
+/* As a newcomer. */
+static void connect_anew(struct client *client)
+{
+    struct session *session = client->session;
+
+    new_id(session);
+    session_new_sid(client->shard, session->pid);
+    if (!client->user) /* else it is known by it already to rooms that it has just left again */
+        client_derive_uid(client, session->pid);
+    if (recovery_is_on(client))
+        session_enlist(client->shard, session);
+    confirm_connect(client, slice_of("/"));
+}
+
+static void connect_test(struct client *client, const struct socketio_packet *packet)
+{
+    struct slice auth = packet->data.len ? packet->data : slice_of("{}");
+
+    new_id(client->session);
+    confirm_connect(client, packet->nsp);
+    if (client->session)
+        say(client, socketio_put_event(shard_text(client->shard), packet->nsp, 0, "auth", auth));
+}
+
+static bool look_for_session(struct client *client, const struct socketio_auth *auth)
+{
+    struct shard *shard = client->shard;
+    int at = errand_shard(shard, auth->pid);
+    struct errand *errand;
+
+    if (at < 0 || !recovery_is_on(client))
+        return false;
+    errand = errand_new(POST_FIND, client, (const char *)auth->pid.data);
+    if (!errand || buf_append(&errand->bytes, auth->offset.data, auth->offset.len) != 0) {
+        if (errand)
+            errand_free(errand);
+        return false;
+    }
+    client->waiting = true;
+    errand_send(shard, (uint32_t)at, errand);
+    return true;
+}
+
+static void connect_packet(struct client *client, const struct socketio_packet *packet)
+{
+    static const char why[] = "Invalid namespace";
+    const bool *connected = connected_flag(client->session, packet->nsp);
+    char scratch[SOCKETIO_AUTH_BYTES];
+    struct socketio_auth auth;
+
+    if (!connected) {
+        say(client, socketio_connect_error(shard_text(client->shard), packet->nsp, why));
+    } else if (*connected) {
+        broken(client);
+    } else if (client->session->kind == SESSION_CONFORMANCE) {
+        connect_test(client, packet);
+    } else {
+        socketio_auth(packet->data, scratch, &auth);
+        if (!look_for_session(client, &auth))
+            connect_anew(client);
+    }
+}
+
+/* Back after a break */
+
+/* Takes over what the older session was, on the present transport. */
+static void become(struct session *session, struct session *older)
+{
+    struct client *client = session->client;
+
+    memcpy(session->pid, older->pid, sizeof(session->pid));
+    memcpy(session->id, older->id, sizeof(session->id));
+    session->kept = older->kept;
+    session->kept_count = older->kept_count;
+    session->serials = older->serials;
+    older->kept = NULL;
+    session_settle(older, client);
+    session_enlist(client->shard, session);
+}
+
+void session_found(struct client *client, struct errand *errand)
+{
+    struct shard *shard = client->shard;
+    struct session *session = client->session, *older = errand->session;
+
+    client->waiting = false;
+    if (!session) { /* it is gone again */
+        if (older)
+            session_shelve(shard, older);
+    } else if (!older) {
+        connect_anew(client);
+    } else if (!session_resolve(older, buf_slice(&errand->bytes))) {
+        session_free(shard, older);
+        connect_anew(client);
+    } else {
+        become(session, older);
+        session_free(shard, older);
+        session_rejoin(client);
+    }
+    errand_free(errand);
+    if (client->session && !client->waiting)
+        client->carrier->go_on(client);
+}
+
+static struct session_room *kept_named(const struct session *session, struct slice name)
+{
+    for (uint32_t i = 0; i < session->kept_count; i++)
+        if (slice_equal(slice_make(session->kept[i].text, session->kept[i].room_len), name))
+            return &session->kept[i];
+    return NULL;
+}
+
+/* All rooms have answered. */
+static void complete(struct client *client)
+{
+    struct session *session = client->session;
+    bool moved = session->moving;
+
+    mem_free_wiped(session->kept);
+    session->kept = NULL;
+    session->kept_count = 0;
+    session_release(client->shard, session);
+    client->waiting = false;
+    if (moved && session->resume_failed) {
+        session_unlist(client->shard, session);
+        client->carrier->end(client, WS_CODE_INTERNAL, "out of memory");
+        return;
+    }
+    if (session->resume_failed) {
+        session->resume_failed = false;
+        session_unlist(client->shard, session);
+        client_leave_all(client);
+        if (client->session)
+            connect_anew(client);
+    } else if (!moved) {
+        confirm_connect(client, slice_of("/"));
+    }
+    if (!client->session)
+        return;
+    list_each(link, &client->members)
+    {
+        struct member *member = container_of(link, struct member, in_client);
+        if (member->state == MEMBER_JOINED)
+            list_append(&client->dirty, &member->dirty);
+    }
+    client->carrier->news(client);
+    client->carrier->go_on(client);
+}
+
+static void one_less(struct client *client)
+{
+    if (--client->session->resuming == 0)
+        complete(client);
+    else
+        client->waiting = true;
+}
+
+void session_rejoined(struct client *client, struct ask *ask)
+{
+    struct session *session = client->session;
+    struct member *member = client_joined(client, ask, true);
+    const struct session_room *kept = kept_named(session, ask->room);
+
+    if (member) {
+        member->serial = kept->serial;
+        member->confirmed = kept->next ? kept->confirmed : 0;
+        if (!kept->next)
+            member->history_end = ask->joined.seq + 1;
+    }
+    if (!member || (kept->next && !ask->joined.recovered))
+        session->resume_failed = true;
+    one_less(client);
+}
+
+void session_rejoin(struct client *client)
+{
+    struct session *session = client->session;
+
+    session->resuming = 1;
+    session->resume_failed = false;
+    for (uint32_t i = 0; i < session->kept_count; i++) {
+        const struct session_room *kept = &session->kept[i];
+        struct client_wish wish = {.room = slice_make(kept->text, kept->room_len),
+                                   .name = slice_make(kept->text + kept->room_len, kept->name_len)};
+        struct native_fault fault;
+        if (kept->next)
+            wish.at = (struct room_wish){.has_since = true,
+                                         .since_epoch = slice_make(kept->epoch, ROOM_EPOCH_BYTES),
+                                         .since_seq = kept->next - 1};
+        session->resuming++;
+        if (!client_join(client, &wish, &fault)) {
+            session->resume_failed = true;
+            session->resuming--;
+        }
+    }
+    one_less(client);
+}
+
+/* Socket.IO packets */
+
+static void disconnect_packet(struct client *client, const struct socketio_packet *packet)
+{
+    struct session *session = client->session;
+
+    *connected_flag(session, packet->nsp) = false;
+    if (session->kind != SESSION_CHAT)
+        return;
+    session_unlist(client->shard, session);
+    client_leave_all(client);
+}
+
+static void act_on(struct client *client, const struct socketio_packet *packet)
+{
+    const bool *connected = connected_flag(client->session, packet->nsp);
+
+    if (packet->type == SOCKETIO_CONNECT) {
+        connect_packet(client, packet);
+        return;
+    }
+    if (!connected || !*connected) {
+        broken(client);
+        return;
+    }
+    switch (packet->type) {
+    case SOCKETIO_DISCONNECT:
+        disconnect_packet(client, packet);
+        break;
+    case SOCKETIO_EVENT:
+    case SOCKETIO_BINARY_EVENT:
+        if (client->session->kind == SESSION_CHAT)
+            session_chat_event(client, packet);
+        else if (slice_is(packet->nsp, "/"))
+            say_back(client, packet);
+        break;
+    default: /* acknowledgements: none was asked for */
+        break;
+    }
+}
+
+/* Binary packets wait for their attachments. */
+
+static void drop_assembly(struct session *session)
+{
+    struct session_assembly *assembly = session->assembly;
+
+    session->assembly = NULL;
+    if (!assembly)
+        return;
+    buf_deinit(&assembly->text);
+    buf_deinit(&assembly->bytes);
+    mem_free(assembly);
+}
+
+static bool start_assembly(struct client *client, struct slice text, uint32_t attachments)
+{
+    struct session_assembly *assembly = mem_zalloc(sizeof(*assembly));
+
+    if (!assembly)
+        return false;
+    buf_init(&assembly->text, text.len);
+    buf_init(&assembly->bytes, message_max(client));
+    assembly->expected = attachments;
+    client->session->assembly = assembly;
+    return buf_append(&assembly->text, text.data, text.len) == 0;
+}
+
+static void attachment(struct client *client, struct slice data)
+{
+    struct session *session = client->session;
+    struct session_assembly *assembly = session->assembly;
+    struct socketio_packet packet;
+
+    if (!assembly || buf_append(&assembly->bytes, data.data, data.len) != 0) {
+        broken(client);
+        return;
+    }
+    assembly->ends[assembly->count++] = assembly->bytes.len;
+    if (assembly->count < assembly->expected)
+        return;
+    if (socketio_parse(buf_slice(&assembly->text), &packet))
+        act_on(client, &packet);
+    if (client->session == session)
+        drop_assembly(session);
+}
+
+static void message(struct client *client, struct slice text)
+{
+    struct socketio_packet packet;
+
+    if (client->session->assembly || !socketio_parse(text, &packet))
+        broken(client);
+    else if (!packet.attachments)
+        act_on(client, &packet);
+    else if (!start_assembly(client, text, packet.attachments))
+        client->carrier->abort(client);
+}
+
+/* Engine.IO packets */
+
+static void echo(struct client *client, const struct engineio_packet *packet)
+{
+    struct buf *text = shard_text(client->shard);
+
+    if (packet->binary) {
+        client->carrier->binary(client, packet->data);
+        return;
+    }
+    say(client,
+        buf_append(text, "4", 1) ? -1 : buf_append(text, packet->data.data, packet->data.len));
+}
+
+void session_packet(struct client *client, const struct engineio_packet *packet)
+{
+    switch (packet->type) {
+    case ENGINEIO_PONG:
+        session_pong(client);
+        break;
+    case ENGINEIO_CLOSE:
+        client->carrier->end(client, WS_CODE_NORMAL, "");
+        break;
+    case ENGINEIO_PING: /* is the server's to send */
+        broken(client);
+        break;
+    case ENGINEIO_MESSAGE:
+        if (packet->data.len > message_max(client))
+            client->carrier->end(client, WS_CODE_TOO_BIG, "the message is too large");
+        else if (client->session->kind == SESSION_ECHO)
+            echo(client, packet);
+        else if (packet->binary)
+            attachment(client, packet->data);
+        else
+            message(client, packet->data);
+        break;
+    default: /* of no meaning here, and harmless */
+        break;
+    }
+}
