@@ -264,14 +264,22 @@ void conn_accept(struct shard *shard, int fd, bool tls)
 
 /* Closing */
 
+static void tell_session(struct conn *conn)
+{
+    if (conn->polling)
+        conn_engine_tell(conn, POST_ABANDON);
+    else if (conn->phase == CONN_ENGINE_PROBE)
+        conn_engine_tell(conn, POST_UNPROBE);
+    conn->polling = false;
+}
+
 void conn_abort(struct conn *conn)
 {
     if (conn->phase == CONN_DEAD)
         return;
     conn->cut = NULL;
+    tell_session(conn);
     conn->phase = CONN_DEAD;
-    if (conn->polling)
-        conn_engine_abandon(conn);
     session_lost(&conn->client);
     client_leave_all(&conn->client);
     wheel_cancel(&conn->shard->wheel, &conn->timer);
@@ -290,6 +298,7 @@ static void start_closing(struct conn *conn)
     }
     if (conn->phase == CONN_DEAD)
         return;
+    tell_session(conn);
     session_lost(&conn->client);
     client_leave_all(&conn->client);
     if (conn->phase == CONN_DEAD) /* leaving found it beyond help */

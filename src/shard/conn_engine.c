@@ -171,15 +171,22 @@ static void posted(struct conn *conn)
     answered(conn, engineio_answer_ok(&answer), answer.keep_alive);
 }
 
-static void probe_allowed(struct conn *conn)
+/* Two at a time can't take a session over: the second is let in and closed, as by the reference. */
+static void probe_allowed(struct conn *conn, bool taken)
 {
     struct shard *shard = conn->shard;
 
     if (!conn_become_websocket(conn, &shard->engine_limits, NULL)) {
+        if (!taken)
+            conn_engine_tell(conn, POST_UNPROBE);
         conn_abort(conn);
         return;
     }
-    conn->phase = CONN_ENGINE_PROBE;
+    conn->phase = taken ? CONN_ENGINE : CONN_ENGINE_PROBE;
+    if (taken) {
+        conn_close(conn, WS_CODE_NORMAL, "the session is on another WebSocket");
+        return;
+    }
     wheel_set(&shard->wheel, &conn->timer,
               shard->now_ms + (uint64_t)shard->settings->handshake_timeout_s * 1000);
     conn_want_flush(conn);
@@ -199,7 +206,7 @@ static void http_errand_home(struct conn *conn, const struct errand *errand)
     else if (errand->post.kind == POST_BODY)
         posted(conn);
     else
-        probe_allowed(conn);
+        probe_allowed(conn, errand->outcome == ERRAND_TAKEN);
 }
 
 /* Packets that no poll has fetched. */
@@ -274,13 +281,12 @@ void conn_engine_home(struct conn *conn, struct errand *errand)
         errand_free(errand);
 }
 
-void conn_engine_abandon(struct conn *conn)
+void conn_engine_tell(struct conn *conn, enum post_kind kind)
 {
     struct shard *shard = conn->shard;
-    struct errand *errand = errand_new(POST_ABANDON, NULL, conn->sid);
+    struct errand *errand = errand_new(kind, NULL, conn->sid);
 
-    conn->polling = false;
-    if (errand) /* else the session ends for want of a pong */
+    if (errand) /* else the session ends for want of a pong, or is not upgraded */
         errand_send(shard, (uint32_t)errand_shard(shard, slice_make(conn->sid, SESSION_SID_BYTES)),
                     errand);
 }

@@ -106,6 +106,9 @@ void errand_arrived(struct shard *shard, struct errand *errand)
     case POST_PROBE:
         poller_probe(poller, errand);
         break;
+    case POST_UNPROBE:
+        poller_unprobe(poller, errand);
+        break;
     case POST_PROBED:
         poller_probed(poller, errand);
         break;

@@ -4,7 +4,10 @@
 #include "ringroom/base/check.h"
 #include "ringroom/base/hash.h"
 
-enum { POLL_FULL = 64 << 10 }; /* bytes of a payload above which no more rooms' news is added */
+enum {
+    POLL_FULL = 64 << 10, /* bytes of a payload above which no more rooms' news is added */
+    GHOST_MS = 10000,     /* how long a moved session's sid is remembered here */
+};
 
 static const struct client_carrier carrier;
 
@@ -30,10 +33,7 @@ struct poller *poller_find(struct shard *shard, const char *sid)
     return link ? container_of(link, struct poller, by_sid) : NULL;
 }
 
-static void timer_fired(struct timer *timer, uint64_t now_ms)
-{
-    session_beat(&container_of(timer, struct poller, timer)->client);
-}
+static void timer_fired(struct timer *timer, uint64_t now_ms);
 
 struct poller *poller_new(struct shard *shard, enum session_kind kind)
 {
@@ -54,6 +54,7 @@ struct poller *poller_new(struct shard *shard, enum session_kind kind)
     timer_init(&poller->timer, timer_fired);
     buf_init(&poller->out, 2 * CONN_OUT_HIGH + conn_reply_max(shard->settings));
     memcpy(poller->sid, session->sid, SESSION_SID_BYTES);
+    poller->listed = true;
     table_insert(&shard->pollers, &poller->by_sid,
                  hash_bytes(slice_make(poller->sid, SESSION_SID_BYTES)));
     session_attach(session, &poller->client);
@@ -73,7 +74,8 @@ void poller_free(struct poller *poller)
 /* Freed at the turn's end, when nobody refers to it any more. */
 static void bury_husk(struct poller *poller)
 {
-    if (!poller->husk || poller->moved || poller->client.letters || poller->acting)
+    if (!poller->husk || poller->listed || poller->moved || poller->client.letters ||
+        poller->acting)
         return;
     list_remove(&poller->ready);
     list_append(&poller->client.shard->dead_pollers, &poller->ready);
@@ -108,12 +110,29 @@ static void answer_upgrade(struct poller *poller, enum errand_outcome outcome)
 
 static void become_husk(struct poller *poller)
 {
+    poller->husk = true;
+    wheel_cancel(&poller->client.shard->wheel, &poller->timer);
+    list_remove(&poller->ready);
+}
+
+static void unlist(struct poller *poller)
+{
     struct shard *shard = poller->client.shard;
 
-    poller->husk = true;
+    poller->listed = false;
     table_remove(&shard->pollers, &poller->by_sid);
     wheel_cancel(&shard->wheel, &poller->timer);
-    list_remove(&poller->ready);
+    bury_husk(poller);
+}
+
+static void timer_fired(struct timer *timer, uint64_t now_ms)
+{
+    struct poller *poller = container_of(timer, struct poller, timer);
+
+    if (poller->husk)
+        unlist(poller);
+    else
+        session_beat(&poller->client);
 }
 
 /* Ends the session on this transport. What waits is not sent any more, but `last`, a packet, to a
@@ -131,12 +150,15 @@ static void end_with(struct poller *poller, const char *last, enum errand_outcom
     if (!poller->acting) /* else its packets are still being walked over */
         answer_body(poller, outcome);
     answer_upgrade(poller, ERRAND_UNKNOWN);
-    bury_husk(poller);
+    unlist(poller);
 }
 
 void poller_stop(struct poller *poller)
 {
-    end_with(poller, "6", ERRAND_BUSY);
+    if (poller->husk)
+        unlist(poller);
+    else
+        end_with(poller, "6", ERRAND_BUSY);
 }
 
 void poller_abandon(struct poller *poller)
@@ -290,7 +312,7 @@ static void act_on_body(struct poller *poller)
 
 void poller_post(struct poller *poller, struct errand *errand)
 {
-    if (poller->body) { /* one at a time */
+    if (poller->husk || poller->body) { /* one at a time */
         errand_return(poller->client.shard, errand, ERRAND_BAD);
         end_with(poller, "1", ERRAND_DONE);
         return;
@@ -305,6 +327,10 @@ void poller_post(struct poller *poller, struct errand *errand)
 
 void poller_get(struct poller *poller, struct errand *errand)
 {
+    if (poller->husk) {
+        errand_return(poller->client.shard, errand, ERRAND_BAD);
+        return;
+    }
     if (poller->poll) {
         end_with(poller, "1", ERRAND_DONE);
         errand_return(poller->client.shard, errand, ERRAND_BAD);
@@ -443,12 +469,21 @@ void poller_flush(struct poller *poller)
 
 void poller_probe(struct poller *poller, struct errand *errand)
 {
+    bool taken = poller->husk || poller->probing;
+
+    poller->probing = true;
+    errand_return(poller->client.shard, errand, taken ? ERRAND_TAKEN : ERRAND_DONE);
+}
+
+void poller_unprobe(struct poller *poller, struct errand *errand)
+{
+    poller->probing = poller->probed = false;
     errand_return(poller->client.shard, errand, ERRAND_DONE);
 }
 
 void poller_probed(struct poller *poller, struct errand *errand)
 {
-    poller->probed = true;
+    poller->probed = !poller->husk;
     if (poller->poll) {
         if (!poller->out.len)
             engineio_put(&poller->out, slice_of("6"));
@@ -478,6 +513,8 @@ static void hand_over(struct poller *poller)
     buf_init(&poller->out, 0);
     become_husk(poller);
     poller->moved = true;
+    wheel_set(&poller->client.shard->wheel, &poller->timer,
+              poller->client.shard->now_ms + GHOST_MS);
     if (poller->poll && engineio_put(&poller->poll->bytes, slice_of("6")) == 0)
         answer_poll(poller, ERRAND_DONE);
     else
@@ -487,7 +524,7 @@ static void hand_over(struct poller *poller)
 
 void poller_hand_over(struct poller *poller, struct errand *errand)
 {
-    if (poller->upgrade) {
+    if (poller->upgrade || poller->husk) {
         errand_return(poller->client.shard, errand, ERRAND_BAD);
         return;
     }

@@ -327,6 +327,7 @@ static void keep_room(struct session_room *kept, const struct member *member)
     *kept = (struct session_room){.serial = member->serial,
                                   .next = member->history_end ? 0 : member->messages.next,
                                   .confirmed = member->confirmed,
+                                  .history_end = member->history_end,
                                   .room_len = (uint8_t)room.len,
                                   .name_len = (uint8_t)name.len};
     memcpy(kept->epoch, member->view->room->epoch, ROOM_EPOCH_BYTES);

@@ -255,7 +255,8 @@ void session_rejoined(struct client *client, struct ask *ask)
         member->serial = kept->serial;
         member->confirmed = kept->next ? kept->confirmed : 0;
         if (!kept->next)
-            member->history_end = ask->joined.seq + 1;
+            member->history_end =
+                session->moving && kept->history_end ? kept->history_end : ask->joined.seq + 1;
     }
     if (!member || (kept->next && !ask->joined.recovered))
         session->resume_failed = true;

@@ -33,6 +33,7 @@ enum post_kind {
     POST_POLL,    /* errand: a GET for packets */
     POST_BODY,    /* errand: a POST of packets */
     POST_PROBE,   /* errand: may a WebSocket try to take over? */
+    POST_UNPROBE, /* errand: it has given up */
     POST_PROBED,  /* errand: it works, let a waiting poll go */
     POST_UPGRADE, /* errand: hand the session over */
     POST_RELEASE, /* errand: it stands on its new transport */

@@ -119,8 +119,9 @@ void conn_engine_request(struct conn *conn, enum session_kind kind);
 void conn_engine_message(struct conn *conn, const struct ws_event *event);
 /* Takes the errand over. */
 void conn_engine_home(struct conn *conn, struct errand *errand);
-/* The connection goes while a GET of its waits: the answer would be lost. */
-void conn_engine_abandon(struct conn *conn);
+/* The connection goes: POST_ABANDON while a GET of its waits, the answer to which would be lost;
+ * POST_UNPROBE while it probes. Tells the session. */
+void conn_engine_tell(struct conn *conn, enum post_kind kind);
 
 /* conn_native.c: requests, and answers coming home. */
 void conn_native_hello(struct conn *conn);

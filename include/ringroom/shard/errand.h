@@ -18,6 +18,7 @@ enum errand_outcome {
     ERRAND_DONE,
     ERRAND_UNKNOWN, /* no such session, or not any more */
     ERRAND_BAD,     /* the request broke the protocol; the session has been closed */
+    ERRAND_TAKEN,   /* probe: another WebSocket has taken over, or is about to */
     ERRAND_BUSY,    /* the server is going away, or out of memory */
 };
 

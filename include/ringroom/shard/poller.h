@@ -4,8 +4,9 @@
  * `out` until a GET comes for them; a GET waits until there is something.
  *
  * Threads   the shard that took the handshake.
- * Ownership the shard's table, by sid. Closed, or moved to a WebSocket, it is out
- *           of the table and stays as a husk until its letters are home.
+ * Ownership the shard's table, by sid. Closed, or moved to a WebSocket, it is a
+ *           husk, freed when its letters are home. One that has moved stays in the
+ *           table for a while, so that late requests are told what has become of it.
  * Bound     `out`: as a connection's; a body: the HTTP limits. */
 #pragma once
 
@@ -21,8 +22,10 @@ struct poller {
     struct slice rest;      /* of its body: not acted on yet */
     struct errand *upgrade; /* a WebSocket waits for the session */
     struct buf out;         /* packets, as a payload */
-    bool probed;            /* a WebSocket has shown that it works: polls are not kept waiting */
-    bool husk;              /* out of the table: closed or moved */
+    bool probing;           /* a WebSocket tries to take over ... */
+    bool probed;            /* ... and has shown that it works: polls are not kept waiting */
+    bool listed;            /* in the shard's table */
+    bool husk;              /* closed or moved */
     bool moved;             /* a husk whose memberships stand until it is released */
     bool acting;            /* true exactly while walking over `body` */
     char sid[SESSION_SID_BYTES];
@@ -37,6 +40,7 @@ void poller_free(struct poller *poller);
 void poller_get(struct poller *poller, struct errand *errand);
 void poller_post(struct poller *poller, struct errand *errand);
 void poller_probe(struct poller *poller, struct errand *errand);
+void poller_unprobe(struct poller *poller, struct errand *errand);
 /* `2probe` has come. */
 void poller_probed(struct poller *poller, struct errand *errand);
 /* `5` has come. */

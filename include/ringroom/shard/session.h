@@ -41,8 +41,9 @@ struct session_run {
 struct session_room {
     char epoch[ROOM_EPOCH_BYTES];
     uint32_t serial;
-    uint64_t next;      /* the number to be sent next; 0: `joined` is to be sent first */
-    uint64_t confirmed; /* up to this number the client certainly has it; 0: not even `joined` */
+    uint64_t next;        /* the number to be sent next; 0: `joined` is to be sent first */
+    uint64_t confirmed;   /* up to this number the client certainly has it; 0: not even `joined` */
+    uint64_t history_end; /* `joined` has not been begun: it ends below this number; else 0 */
     uint8_t room_len, name_len;
     char text[ROOM_NAME_MAX + ROOM_USER_NAME_MAX];
 };
