@@ -180,7 +180,7 @@ static void binary(struct client *client, struct slice data)
 
 static void end(struct client *client, uint16_t code, const char *reason)
 {
-    conn_close(conn_of(client), code, reason);
+    conn_close(conn_of(client), code == WS_CODE_NONE ? 0 : code, reason);
 }
 
 static void beat_at(struct client *client, uint64_t due_ms)

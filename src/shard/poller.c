@@ -7,6 +7,8 @@
 enum {
     POLL_FULL = 64 << 10, /* bytes of a payload above which no more rooms' news is added */
     GHOST_MS = 10000,     /* how long a moved session's sid is remembered here */
+    RELEASE_MS = 50,      /* how long a poll still waits once a WebSocket is about to take over */
+    OVERTAKE_MS = 100,    /* how long a closed one's: a poll may have been overtaken by the POST */
 };
 
 static const struct client_carrier carrier;
@@ -129,10 +131,23 @@ static void timer_fired(struct timer *timer, uint64_t now_ms)
 {
     struct poller *poller = container_of(timer, struct poller, timer);
 
-    if (poller->husk)
+    if (poller->husk) {
         unlist(poller);
-    else
+        return;
+    }
+    if (poller->probed && poller->poll && !poller->out.len)
+        poller->client.carrier->text(&poller->client, slice_of("6"));
+    if (!poller->husk)
         session_beat(&poller->client);
+}
+
+/* So that the client can end its polling and take the session over. */
+static void release_soon(struct poller *poller)
+{
+    struct shard *shard = poller->client.shard;
+
+    if (poller->probed && poller->poll)
+        wheel_set(&shard->wheel, &poller->timer, shard->now_ms + RELEASE_MS);
 }
 
 /* Ends the session on this transport. What waits is not sent any more, but `last`, a packet, to a
@@ -150,7 +165,11 @@ static void end_with(struct poller *poller, const char *last, enum errand_outcom
     if (!poller->acting) /* else its packets are still being walked over */
         answer_body(poller, outcome);
     answer_upgrade(poller, ERRAND_UNKNOWN);
-    unlist(poller);
+    if (poller->farewell)
+        wheel_set(&poller->client.shard->wheel, &poller->timer,
+                  poller->client.shard->now_ms + OVERTAKE_MS);
+    else
+        unlist(poller);
 }
 
 void poller_stop(struct poller *poller)
@@ -250,7 +269,10 @@ static void carrier_binary(struct client *client, struct slice data)
 
 static void carrier_end(struct client *client, uint16_t code, const char *reason)
 {
-    end_with(poller_of(client), "1", ERRAND_DONE);
+    struct poller *poller = poller_of(client);
+
+    poller->farewell = code == WS_CODE_NONE && !poller->poll;
+    end_with(poller, code == WS_CODE_NONE ? "6" : "1", ERRAND_DONE);
 }
 
 static void carrier_beat_at(struct client *client, uint64_t due_ms)
@@ -310,8 +332,16 @@ static void act_on_body(struct poller *poller)
     }
 }
 
+/* The timer may not have come by yet. */
+static void check_overdue(struct poller *poller)
+{
+    if (!poller->husk && poller->client.shard->now_ms >= poller->client.session->beat_ms)
+        session_beat(&poller->client);
+}
+
 void poller_post(struct poller *poller, struct errand *errand)
 {
+    check_overdue(poller);
     if (poller->husk || poller->body) { /* one at a time */
         errand_return(poller->client.shard, errand, ERRAND_BAD);
         end_with(poller, "1", ERRAND_DONE);
@@ -325,10 +355,27 @@ void poller_post(struct poller *poller, struct errand *errand)
 
 /* GET: packets out. */
 
+/* A poll that comes when there is no session here any more. */
+static void get_from_husk(struct poller *poller, struct errand *errand)
+{
+    struct shard *shard = poller->client.shard;
+    bool moved = poller->listed && !poller->farewell;
+
+    if (poller->farewell && engineio_put(&errand->bytes, slice_of("6")) == 0)
+        errand_return(shard, errand, ERRAND_DONE);
+    else
+        errand_return(shard, errand, moved ? ERRAND_BAD : ERRAND_UNKNOWN);
+    if (poller->farewell) {
+        poller->farewell = false;
+        unlist(poller);
+    }
+}
+
 void poller_get(struct poller *poller, struct errand *errand)
 {
+    check_overdue(poller);
     if (poller->husk) {
-        errand_return(poller->client.shard, errand, ERRAND_BAD);
+        get_from_husk(poller, errand);
         return;
     }
     if (poller->poll) {
@@ -339,8 +386,8 @@ void poller_get(struct poller *poller, struct errand *errand)
     /* Who asks again has dealt with the answer before. */
     session_confirm_all(poller->client.session);
     poller->poll = errand;
-    if (poller->probed && !poller->out.len)
-        engineio_put(&poller->out, slice_of("6"));
+    poller->poll_is_late = poller->probing;
+    release_soon(poller);
     want_flush(poller);
 }
 
@@ -484,11 +531,7 @@ void poller_unprobe(struct poller *poller, struct errand *errand)
 void poller_probed(struct poller *poller, struct errand *errand)
 {
     poller->probed = !poller->husk;
-    if (poller->poll) {
-        if (!poller->out.len)
-            engineio_put(&poller->out, slice_of("6"));
-        want_flush(poller);
-    }
+    release_soon(poller);
     errand_return(poller->client.shard, errand, ERRAND_DONE);
 }
 
@@ -515,10 +558,11 @@ static void hand_over(struct poller *poller)
     poller->moved = true;
     wheel_set(&poller->client.shard->wheel, &poller->timer,
               poller->client.shard->now_ms + GHOST_MS);
-    if (poller->poll && engineio_put(&poller->poll->bytes, slice_of("6")) == 0)
-        answer_poll(poller, ERRAND_DONE);
-    else
+    /* A client ends its polling before it takes over: one that comes as late as this is wrong. */
+    if (poller->poll && engineio_put(&poller->poll->bytes, slice_of("6")) != 0)
         answer_poll(poller, ERRAND_BUSY);
+    else
+        answer_poll(poller, poller->poll_is_late ? ERRAND_BAD : ERRAND_DONE);
     errand_return(poller->client.shard, errand, ERRAND_DONE);
 }
 

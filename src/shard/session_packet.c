@@ -105,11 +105,14 @@ static void connect_anew(struct client *client)
 static void connect_test(struct client *client, const struct socketio_packet *packet)
 {
     struct slice auth = packet->data.len ? packet->data : slice_of("{}");
+    struct buf *text = shard_text(client->shard);
 
     new_id(client->session);
     confirm_connect(client, packet->nsp);
-    if (client->session)
-        say(client, socketio_put_event(shard_text(client->shard), packet->nsp, 0, "auth", auth));
+    text->len = 0;
+    if (client->session && (socketio_put_event(text, packet->nsp, 0, "auth", auth) != 0 ||
+                            !session_send_later(client, buf_slice(text))))
+        client->carrier->abort(client);
 }
 
 static bool look_for_session(struct client *client, const struct socketio_auth *auth)
@@ -407,7 +410,7 @@ void session_packet(struct client *client, const struct engineio_packet *packet)
         session_pong(client);
         break;
     case ENGINEIO_CLOSE:
-        client->carrier->end(client, WS_CODE_NORMAL, "");
+        client->carrier->end(client, WS_CODE_NONE, "");
         break;
     case ENGINEIO_PING: /* is the server's to send */
         broken(client);

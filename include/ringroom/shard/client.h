@@ -44,7 +44,7 @@ struct client_carrier {
     /* Sends a packet: text with its type's digit, or the bytes of a binary message. */
     void (*text)(struct client *client, struct slice packet);
     void (*binary)(struct client *client, struct slice data);
-    /* Says goodbye. */
+    /* Says goodbye; WS_CODE_NONE: the client has said it first. */
     void (*end)(struct client *client, uint16_t code, const char *reason);
     /* When session_beat() is to be called. */
     void (*beat_at)(struct client *client, uint64_t due_ms);

@@ -24,10 +24,12 @@ struct poller {
     struct buf out;         /* packets, as a payload */
     bool probing;           /* a WebSocket tries to take over ... */
     bool probed;            /* ... and has shown that it works: polls are not kept waiting */
-    bool listed;            /* in the shard's table */
-    bool husk;              /* closed or moved */
-    bool moved;             /* a husk whose memberships stand until it is released */
-    bool acting;            /* true exactly while walking over `body` */
+    bool farewell;     /* the client has said goodbye, and perhaps asked for packets just before */
+    bool poll_is_late; /* it came while a WebSocket was probing */
+    bool listed;       /* in the shard's table */
+    bool husk;         /* closed or moved */
+    bool moved;        /* a husk whose memberships stand until it is released */
+    bool acting;       /* true exactly while walking over `body` */
     char sid[SESSION_SID_BYTES];
 };
 

@@ -78,7 +78,8 @@ struct session {
     struct member *streaming;          /* its `joined` has begun and not ended */
     bool streamed;                     /* at least one message of it has been written */
     struct session_assembly *assembly; /* NULL: none is under way */
-    struct buf later; /* packets that must not come before the end of a fragmented one */
+    struct buf later;  /* chat: frames that must not come among a message's fragments */
+    uint64_t later_ms; /* conformance: `later` is a packet to be sent then; 0: there is none */
 
     uint8_t kind;        /* enum session_kind */
     bool resume_failed;  /* one of the rooms could not be joined as it was left */
@@ -143,6 +144,8 @@ void session_forget_due(struct timer *timer, uint64_t now_ms);
 /* The carrier's timer fired, or the pong came. */
 void session_beat(struct client *client);
 void session_pong(struct client *client);
+/* Conformance: sends it in a moment. False: memory has run out. */
+bool session_send_later(struct client *client, struct slice packet);
 
 /* What the client has. */
 
