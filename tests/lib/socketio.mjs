@@ -18,9 +18,11 @@ export class Page {
   connects = []; // {id, recovered} of each
   disconnects = []; // reasons
   troubles = []; // connect_error
+  began; // the first transport
 
   constructor(at, { client = '4.8', url = at.server.url(at.tls), nsp = '', ...options } = {}) {
     this.socket = CLIENTS[client](`${url.replace(/\/$/, '')}${nsp}`, { ca: at.server.ca, rejectUnauthorized: false, forceNew: true, ...IMPATIENT, ...options });
+    this.began = this.transport;
     this.socket.onAny((...event) => this.events.push(event));
     this.socket.on('connect', () => this.connects.push({ id: this.socket.id, recovered: this.socket.recovered }));
     this.socket.on('disconnect', (reason) => this.disconnects.push(reason));
