@@ -81,6 +81,12 @@ static void send_off(struct conn *conn, enum post_kind kind, struct slice body)
                 errand);
 }
 
+/* Bytes come as base64 within text; a body of bytes is no payload, as an empty one. */
+static bool is_text(const struct http_request *request)
+{
+    return !slice_is(http_header(request, "Content-Type"), "application/octet-stream");
+}
+
 static void use_session(struct conn *conn, const struct http_request *request,
                         const struct engineio_request *engine, enum engineio_fault fault)
 {
@@ -98,7 +104,7 @@ static void use_session(struct conn *conn, const struct http_request *request,
     else if (request->method == HTTP_M_GET)
         send_off(conn, POST_POLL, (struct slice){0});
     else if (request->method == HTTP_M_POST)
-        send_off(conn, POST_BODY, request->body);
+        send_off(conn, POST_BODY, is_text(request) ? request->body : (struct slice){0});
     else
         answer_fault(conn, ENGINEIO_BAD_REQUEST);
 }
@@ -116,11 +122,14 @@ static void open_websocket(struct conn *conn, enum session_kind kind)
         return;
     }
     conn->phase = CONN_ENGINE;
+    conn->out.max = session_out_max(shard, kind);
     conn_send_frame(conn, WS_TEXT, buf_slice(text));
-    if (conn->phase == CONN_DEAD)
+    if (conn->phase == CONN_DEAD) {
         session_free(shard, session);
-    else
-        session_attach(session, &conn->client);
+        return;
+    }
+    session_make_known(shard, session);
+    session_attach(session, &conn->client);
 }
 
 void conn_engine_request(struct conn *conn, enum session_kind kind)
@@ -238,10 +247,12 @@ static bool handed_over(struct conn *conn, struct errand *errand)
     bool here = conn->phase == CONN_ENGINE_PROBE;
 
     conn->client.waiting = false;
-    if (!session) {
+    if (!session && errand->outcome == ERRAND_BUSY)
+        conn_close(conn, WS_CODE_RESTARTING, "restarting");
+    else if (!session)
         conn_close(conn, WS_CODE_NORMAL, "no such session");
+    if (!session)
         return false;
-    }
     session->release = errand;
     session->release_shard =
         (uint32_t)errand_shard(conn->shard, slice_make(errand->sid, SESSION_SID_BYTES));
@@ -256,6 +267,7 @@ static bool handed_over(struct conn *conn, struct errand *errand)
     struct buf leftovers = errand->bytes;
     buf_init(&errand->bytes, 0);
     conn->phase = CONN_ENGINE;
+    conn->out.max = session_out_max(conn->shard, session->kind);
     session_settle(session, &conn->client);
     if (session->recoverable)
         session_enlist(conn->shard, session);

@@ -78,6 +78,16 @@ static void find(struct shard *shard, struct errand *errand)
     shard_post(shard, (shard->index + 1) % shard->mesh->count, &errand->post);
 }
 
+/* What a request comes to whose session does not poll here. */
+static enum errand_outcome without_poller(const struct shard *shard, const struct errand *errand)
+{
+    if (shard->stopping)
+        return ERRAND_BUSY;
+    if (!session_is_known(shard, errand->sid))
+        return ERRAND_UNKNOWN;
+    return errand->post.kind == POST_PROBE ? ERRAND_TAKEN : ERRAND_BAD;
+}
+
 void errand_arrived(struct shard *shard, struct errand *errand)
 {
     struct poller *poller;
@@ -93,7 +103,7 @@ void errand_arrived(struct shard *shard, struct errand *errand)
     }
     poller = poller_find(shard, errand->sid);
     if (!poller) {
-        errand_return(shard, errand, ERRAND_UNKNOWN);
+        errand_return(shard, errand, without_poller(shard, errand));
         return;
     }
     switch (errand->post.kind) {

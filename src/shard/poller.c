@@ -54,7 +54,7 @@ struct poller *poller_new(struct shard *shard, enum session_kind kind)
     client_init(&poller->client, shard, &carrier);
     list_init(&poller->ready);
     timer_init(&poller->timer, timer_fired);
-    buf_init(&poller->out, 2 * CONN_OUT_HIGH + conn_reply_max(shard->settings));
+    buf_init(&poller->out, session_out_max(shard, kind));
     memcpy(poller->sid, session->sid, SESSION_SID_BYTES);
     poller->listed = true;
     table_insert(&shard->pollers, &poller->by_sid,
@@ -164,7 +164,7 @@ static void end_with(struct poller *poller, const char *last, enum errand_outcom
     answer_poll(poller, outcome);
     if (!poller->acting) /* else its packets are still being walked over */
         answer_body(poller, outcome);
-    answer_upgrade(poller, ERRAND_UNKNOWN);
+    answer_upgrade(poller, outcome == ERRAND_BUSY ? outcome : ERRAND_UNKNOWN);
     if (poller->farewell)
         wheel_set(&poller->client.shard->wheel, &poller->timer,
                   poller->client.shard->now_ms + OVERTAKE_MS);
@@ -300,7 +300,7 @@ static const struct client_carrier carrier = {.answer = carrier_answer,
 static bool is_blocked(const struct poller *poller)
 {
     return poller->client.waiting || poller->client.letters >= CLIENT_LETTERS_MAX ||
-           poller->out.len > CONN_OUT_HIGH;
+           poller->out.len > poller->out.max / 2;
 }
 
 static void act_on_body(struct poller *poller)

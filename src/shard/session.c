@@ -41,7 +41,7 @@ struct session *session_new(struct shard *shard, enum session_kind kind)
         return NULL;
     session->kind = (uint8_t)kind;
     list_init(&session->detached);
-    buf_init(&session->later, 2 * CONN_OUT_HIGH + conn_reply_max(shard->settings));
+    buf_init(&session->later, session_out_max(shard, kind));
     session_new_sid(shard, session->sid);
     return session;
 }
@@ -101,6 +101,34 @@ uint32_t session_timeout_ms(const struct shard *shard, const struct session *ses
 uint32_t session_payload_max(const struct shard *shard, enum session_kind kind)
 {
     return kind == SESSION_CHAT ? (uint32_t)shard->http_limits.body_bytes_max : TEST_PAYLOAD_MAX;
+}
+
+size_t session_out_max(const struct shard *shard, enum session_kind kind)
+{
+    size_t test_max = kind == SESSION_CHAT ? 0 : 2 * TEST_PAYLOAD_MAX;
+
+    return 2 * CONN_OUT_HIGH + conn_reply_max(shard->settings) + test_max;
+}
+
+static bool sid_matches(const struct table_link *link, const void *key)
+{
+    return memcmp(container_of(link, struct session, by_sid)->sid, key, SESSION_SID_BYTES) == 0;
+}
+
+static uint64_t hash_sid(const char *sid)
+{
+    return hash_bytes(slice_make(sid, SESSION_SID_BYTES));
+}
+
+void session_make_known(struct shard *shard, struct session *session)
+{
+    session->known = true;
+    table_insert(&shard->sids, &session->by_sid, hash_sid(session->sid));
+}
+
+bool session_is_known(const struct shard *shard, const char *sid)
+{
+    return table_find(&shard->sids, hash_sid(sid), sid_matches, sid) != NULL;
 }
 
 int session_open(const struct shard *shard, const struct session *session, bool upgrades,
@@ -386,6 +414,9 @@ static void part(struct session *session)
 {
     struct client *client = session->client;
 
+    if (session->known)
+        table_remove(&client->shard->sids, &session->by_sid);
+    session->known = false;
     session->name = client->name;
     client->name = NULL;
     session->user = client->user;

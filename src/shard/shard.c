@@ -138,6 +138,7 @@ int shard_new(const struct shard_plan *plan, struct shard **ret_shard, char *ret
     timer_init(&shard->forget, session_forget_due);
     table_init(&shard->views);
     table_init(&shard->pollers);
+    table_init(&shard->sids);
     table_init(&shard->sessions);
     buf_init(&shard->text, 4 * shard->engine_limits.message_bytes_max + 65536);
     init_rooms(shard);
@@ -165,6 +166,7 @@ void shard_free(struct shard *shard)
     epoch_bin_drain(&shard->bin);
     table_deinit(&shard->views);
     table_deinit(&shard->pollers);
+    table_deinit(&shard->sids);
     table_deinit(&shard->sessions);
     ws_pool_free(shard->ws_pool);
     ring_free(shard->ring);

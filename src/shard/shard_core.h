@@ -51,6 +51,7 @@ struct shard {
     struct table pollers;      /* struct poller, by sid, but for husks */
     struct list ready_pollers; /* struct poller.ready: something to send, or to look for */
     struct list dead_pollers;  /* struct poller.ready: to be freed at the turn's end */
+    struct table sids;     /* struct session, by sid: those that never polled */
     struct table sessions;     /* struct session, by pid: those that can be come back to */
     struct list detached;      /* struct session.detached, longest ago first */
     uint32_t detached_count;

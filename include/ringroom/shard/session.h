@@ -60,6 +60,7 @@ struct session_assembly {
 };
 
 struct session {
+    struct table_link by_sid; /* WebSocket from the start: in the shard's table */
     struct table_link by_pid; /* in the shard's sessions, while its client can come back to it */
     struct list detached;     /* in the shard's list; in none while attached */
     struct client *client;    /* who carries it; NULL: detached, or inside an errand */
@@ -89,6 +90,7 @@ struct session {
     bool connected_more; /* to "/custom", which only the conformance server has */
     bool recoverable;    /* the client knows its pid */
     bool listed;         /* in the shard's table by pid */
+    bool known;          /* in the shard's table by sid */
 
     /* Of a move to another transport: the memberships at the old place stand until those at the new
      * one are made, so that nobody is told of someone's going. */
@@ -114,6 +116,11 @@ void session_new_sid(const struct shard *shard, char sid[SESSION_SID_BYTES]);
 uint32_t session_ping_ms(const struct shard *shard, const struct session *session);
 uint32_t session_timeout_ms(const struct shard *shard, const struct session *session);
 uint32_t session_payload_max(const struct shard *shard, enum session_kind kind);
+/* Bytes that may wait for a client of such a session. */
+size_t session_out_max(const struct shard *shard, enum session_kind kind);
+/* One that has never polled: late requests for it are told that they are wrong. */
+void session_make_known(struct shard *shard, struct session *session);
+bool session_is_known(const struct shard *shard, const char *sid);
 /* The open packet. 0, -ENOBUFS, -ENOMEM. */
 int session_open(const struct shard *shard, const struct session *session, bool upgrades,
                  struct buf *out);
