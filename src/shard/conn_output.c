@@ -245,8 +245,12 @@ static void fill_history(struct conn *conn)
     struct session *session = conn->client.session;
 
     while (is_streaming(conn) && conn->out.len < sizeof(conn->shard->plain)) {
-        int error = session_history_next(session, shard_text(conn->shard));
+        struct member *member = session->streaming;
+        struct log_read gap;
+        int error = session_history_next(session, shard_text(conn->shard), &gap);
         put_fragment(conn, WS_CONTINUATION, !session->streaming, error);
+        if (conn->phase != CONN_DEAD && gap.to)
+            conn_send_gap(conn, member, &gap); /* waits for the last fragment */
         if (conn->phase != CONN_DEAD && !session->streaming)
             append_later(conn);
     }

@@ -420,17 +420,30 @@ static bool put_notices(struct poller *poller, struct member *member, struct buf
     }
 }
 
-/* `joined`, whole. */
+static bool put_gap(struct poller *poller, const struct room *room, const struct log_read *gap,
+                    struct buf *to)
+{
+    struct buf *text = shard_text(poller->client.shard);
+
+    return socketio_gap(text, room_name(room), room_epoch(room), gap->from, gap->to) == 0 &&
+           engineio_put(to, buf_slice(text)) == 0;
+}
+
+/* `joined`, whole; what is missing of it is told by the next poll. */
 static bool put_history(struct poller *poller, struct member *member, struct buf *payload)
 {
     struct session *session = poller->client.session;
+    const struct room *room = member->view->room;
     struct buf *text = shard_text(poller->client.shard);
+    struct log_read gap;
 
     if (session_history_begin(member, text) != 0 || engineio_put(payload, buf_slice(text)) != 0)
         return false;
     while (session->streaming) {
-        if (session_history_next(session, shard_text(poller->client.shard)) != 0 ||
+        if (session_history_next(session, shard_text(poller->client.shard), &gap) != 0 ||
             buf_append(payload, text->data, text->len) != 0)
+            return false;
+        if (gap.to && !put_gap(poller, room, &gap, &poller->out))
             return false;
     }
     return true;
@@ -448,14 +461,9 @@ static bool put_messages(struct poller *poller, struct member *member, struct bu
             log_next(room->projection, &member->messages, shard->now_ms, &frame, &read);
         if (result == LOG_NOTHING)
             break;
-        struct slice packet = ws_frame_payload(frame);
-        if (result != LOG_BYTES) {
-            struct buf *text = shard_text(shard);
-            if (socketio_gap(text, room_name(room), room_epoch(room), read.from, read.to) != 0)
-                return false;
-            packet = buf_slice(text);
-        }
-        if (engineio_put(payload, packet) != 0)
+        bool fits = result == LOG_BYTES ? engineio_put(payload, ws_frame_payload(frame)) == 0
+                                        : put_gap(poller, room, &read, payload);
+        if (!fits)
             return false;
     }
     session_sent(member);

@@ -25,7 +25,7 @@ int session_history_end(struct session *session, struct buf *text)
     return socketio_joined_tail(text, room_epoch(member->view->room), next - 1);
 }
 
-int session_history_next(struct session *session, struct buf *text)
+int session_history_next(struct session *session, struct buf *text, struct log_read *ret_gap)
 {
     struct member *member = session->streaming;
     const struct room *room = member->view->room;
@@ -34,12 +34,17 @@ int session_history_next(struct session *session, struct buf *text)
     struct log_read read;
     int error = 0;
 
+    *ret_gap = (struct log_read){0};
     while (!error && text->len < PIECE_BYTES) {
         if (member->messages.next >= member->history_end)
             return session_history_end(session, text);
         enum log_result result = log_next(&room->log, &member->messages, now_ms, &entry, &read);
-        if (result == LOG_GAP)
-            continue;
+        if (result == LOG_GAP) {
+            *ret_gap = read;
+            if (read.to >= member->history_end) /* the rest is told by what follows `joined` */
+                ret_gap->to = member->history_end - 1;
+            return error;
+        }
         if (result == LOG_NOTHING)
             return session_history_end(session, text);
         if (session->streamed)

@@ -183,8 +183,9 @@ void session_rejoined(struct client *client, struct ask *ask);
  * What expires meanwhile is left out. Pieces are written to `text`, empty before. 0, -ENOBUFS,
  * -ENOMEM. */
 int session_history_begin(struct member *member, struct buf *text);
-/* Until session->streaming is NULL. */
-int session_history_next(struct session *session, struct buf *text);
+/* Until session->streaming is NULL. ret_gap->to: not 0 where numbers have gone since, to be told
+ * once the piece has been sent. */
+int session_history_next(struct session *session, struct buf *text, struct log_read *ret_gap);
 /* Ends it with what has been written: its member leaves. */
 int session_history_end(struct session *session, struct buf *text);
 /* Passing events were missed: the count at least is set right. */
