@@ -39,8 +39,8 @@ size_t encode_base64url(char *dst, const void *src, size_t len)
     return encode_with(alphabet_url, dst, src, len);
 }
 
-/* What a character of the standard alphabet stands for, or -1. */
-static int value_of(uint8_t c)
+/* What a character stands for, or -1. `c62` and `c63` are the alphabet's last two. */
+static int value_of(uint8_t c, char c62, char c63)
 {
     if (c >= 'A' && c <= 'Z')
         return c - 'A';
@@ -48,7 +48,31 @@ static int value_of(uint8_t c)
         return c - 'a' + 26;
     if (c >= '0' && c <= '9')
         return c - '0' + 52;
-    return c == '+' ? 62 : c == '/' ? 63 : -1;
+    return c == c62 ? 62 : c == c63 ? 63 : -1;
+}
+
+/* Of text without padding. *ret_rest: the bits behind the last byte. */
+static ssize_t decode_with(char c62, char c63, uint8_t *dst, struct slice text, uint32_t *ret_rest)
+{
+    uint8_t *out = dst;
+    uint32_t bits = 0; /* read, not yet written: the lowest bits_count */
+    unsigned bits_count = 0;
+
+    if (text.len % 4 == 1)
+        return -EINVAL;
+    for (size_t i = 0; i < text.len; i++) {
+        int value = value_of(text.data[i], c62, c63);
+        if (value < 0)
+            return -EINVAL;
+        bits = bits << 6 | (uint32_t)value;
+        bits_count += 6;
+        if (bits_count >= 8) {
+            bits_count -= 8;
+            *out++ = (uint8_t)(bits >> bits_count);
+        }
+    }
+    *ret_rest = bits & ((1u << bits_count) - 1);
+    return out - dst;
 }
 
 /* Without its padding, which stands in text of whole groups of four only. */
@@ -63,25 +87,17 @@ static struct slice unpadded(struct slice text)
 
 ssize_t decode_base64(void *dst, struct slice text)
 {
-    uint8_t *out = dst;
-    uint32_t bits = 0; /* read, not yet written: the lowest bits_count */
-    unsigned bits_count = 0;
+    uint32_t rest;
 
-    text = unpadded(text);
-    if (text.len % 4 == 1)
-        return -EINVAL;
-    for (size_t i = 0; i < text.len; i++) {
-        int value = value_of(text.data[i]);
-        if (value < 0)
-            return -EINVAL;
-        bits = bits << 6 | (uint32_t)value;
-        bits_count += 6;
-        if (bits_count >= 8) {
-            bits_count -= 8;
-            *out++ = (uint8_t)(bits >> bits_count);
-        }
-    }
-    return out - (uint8_t *)dst;
+    return decode_with('+', '/', dst, unpadded(text), &rest);
+}
+
+ssize_t decode_base64url(void *dst, struct slice text)
+{
+    uint32_t rest = 0;
+    ssize_t n = decode_with('-', '_', dst, text, &rest);
+
+    return rest ? -EINVAL : n;
 }
 
 size_t encode_u64(char *dst, uint64_t value)

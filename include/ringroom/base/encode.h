@@ -18,5 +18,8 @@ size_t encode_base64url(char *dst, const void *src, size_t len);
  * for a foreign character, a length that no bytes have, or padding that is not all there. What the
  * last character holds beyond the last byte is not looked at. */
 ssize_t decode_base64(void *dst, struct slice text);
+/* Reads the URL alphabet without padding. As above, but stricter: what the last character holds
+ * beyond the last byte must be zero, so that no two texts stand for the same bytes. */
+ssize_t decode_base64url(void *dst, struct slice text);
 /* Decimal; at most ENCODE_U64_MAX bytes. Returns the bytes written. No NUL. */
 size_t encode_u64(char *dst, uint64_t value);

@@ -170,6 +170,32 @@ static void test_encode__base64_reads_back_what_it_wrote(void)
     }
 }
 
+static bool decodes_url_to(const char *text, const char *expected, size_t len)
+{
+    char dst[64];
+    char *copy = malloc(strlen(text) + 1); /* its own end is the buffer's, for the sanitizers */
+
+    memcpy(copy, text, strlen(text));
+    ssize_t n = decode_base64url(dst, slice_make(copy, strlen(text)));
+    free(copy);
+    return expected ? n == (ssize_t)len && memcmp(dst, expected, len) == 0 : n == -EINVAL;
+}
+
+static void test_encode__base64url_is_read_in_one_form_only(void)
+{
+    CU_ASSERT(decodes_url_to("", "", 0));
+    CU_ASSERT(decodes_url_to("Zg", "f", 1));
+    CU_ASSERT(decodes_url_to("Zm8", "fo", 2));
+    CU_ASSERT(decodes_url_to("Zm9v", "foo", 3));
+    CU_ASSERT(decodes_url_to("-_-_", "\xfb\xff\xbf", 3));
+    CU_ASSERT(decodes_url_to("AA", "\0", 1));
+
+    static const char *const bad[] = {"Z",   "Zm9vY", "Zg==", "Zm8=", "Zm9v=", "+/+/",   "Zh",
+                                      "Zm9", "Z g",   "Zg\n", "\nZg", "Zm.v",  "Zm9\xff"};
+    for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+        CU_ASSERT(decodes_url_to(bad[i], NULL, 0));
+}
+
 static void check_u64(uint64_t value)
 {
     char out[ENCODE_U64_MAX], expected[32];
@@ -203,4 +229,5 @@ UNIT_MAIN("encode", UNIT_TEST(test_encode__base64_gives_the_rfc_vectors),
           UNIT_TEST(test_encode__what_is_not_base64_is_refused),
           UNIT_TEST(test_encode__each_byte_is_in_the_alphabet_or_refused),
           UNIT_TEST(test_encode__base64_reads_back_what_it_wrote),
+          UNIT_TEST(test_encode__base64url_is_read_in_one_form_only),
           UNIT_TEST(test_encode__numbers_are_written_as_printf_writes_them))
