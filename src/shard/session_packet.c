@@ -115,13 +115,15 @@ static void connect_test(struct client *client, const struct socketio_packet *pa
         client->carrier->abort(client);
 }
 
+/* Only for a client without an identity yet: letters on their way to rooms that it has just left
+ * tell its uid. */
 static bool look_for_session(struct client *client, const struct socketio_auth *auth)
 {
     struct shard *shard = client->shard;
     int at = errand_shard(shard, auth->pid);
     struct errand *errand;
 
-    if (at < 0 || !recovery_is_on(client))
+    if (at < 0 || client->user || !recovery_is_on(client))
         return false;
     errand = errand_new(POST_FIND, client, (const char *)auth->pid.data);
     if (!errand || buf_append(&errand->bytes, auth->offset.data, auth->offset.len) != 0) {
