@@ -254,15 +254,19 @@ static struct member *member_of_serial(const struct session *session, uint32_t s
     return NULL;
 }
 
+static void confirm_run(const struct session *session, const struct session_run *run)
+{
+    struct member *member = run->serial ? member_of_serial(session, run->serial) : NULL;
+
+    if (member && run->next > member->confirmed)
+        member->confirmed = run->next;
+}
+
 /* The oldest `count` runs have arrived, or are taken to have. */
 static void fold_runs(struct session *session, uint32_t count)
 {
-    for (uint32_t i = 0; i < count; i++) {
-        const struct session_run *run = &session->runs[i];
-        struct member *member = run->serial ? member_of_serial(session, run->serial) : NULL;
-        if (member && run->next > member->confirmed)
-            member->confirmed = run->next;
-    }
+    for (uint32_t i = 0; i < count; i++)
+        confirm_run(session, &session->runs[i]);
     session->runs_count -= count;
     if (session->runs_count)
         memmove(session->runs, session->runs + count, session->runs_count * sizeof(*session->runs));
@@ -283,13 +287,17 @@ static bool grow_runs(struct session *session)
 
 static void push_run(struct session *session, uint32_t serial, uint64_t next)
 {
+    const struct session_run run = {.serial = serial, .next = next};
+
     if (session->runs_count == session->runs_cap && !grow_runs(session)) {
         session->vague = true;
-        if (!session->runs_cap)
+        if (!session->runs_cap) {
+            confirm_run(session, &run);
             return;
+        }
         fold_runs(session, session->runs_cap / 2);
     }
-    session->runs[session->runs_count++] = (struct session_run){.serial = serial, .next = next};
+    session->runs[session->runs_count++] = run;
 }
 
 void session_sent(struct member *member)
@@ -305,13 +313,14 @@ void session_sent(struct member *member)
 
 void session_confirm_ping(struct session *session)
 {
-    uint32_t count = 0;
+    uint32_t count = session->runs_count;
 
-    while (count < session->runs_count && session->runs[count].serial)
-        count++;
+    while (count && session->runs[count - 1].serial)
+        count--;
+    if (!count) /* it was forgotten, and with it perhaps what came after */
+        return;
     session->vague = false;
-    if (count < session->runs_count)
-        fold_runs(session, count + 1);
+    fold_runs(session, count);
 }
 
 void session_confirm_all(struct session *session)
