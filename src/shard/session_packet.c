@@ -169,6 +169,9 @@ static void become(struct session *session, struct session *older)
     session->kept_count = older->kept_count;
     session->serials = older->serials;
     older->kept = NULL;
+    /* By its offset it has all before `next`. */
+    for (uint32_t i = 0; i < session->kept_count; i++)
+        session->kept[i].confirmed = session->kept[i].next;
     session_settle(older, client);
     session_enlist(client->shard, session);
 }
