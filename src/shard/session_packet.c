@@ -266,7 +266,8 @@ void session_rejoined(struct client *client, struct ask *ask)
             member->history_end =
                 session->moving && kept->history_end ? kept->history_end : ask->joined.seq + 1;
     }
-    if (!member || (kept->next && !ask->joined.recovered))
+    /* On a move nothing was promised: what has gone meanwhile is told as a gap. */
+    if (!member || (kept->next && !ask->joined.recovered && !session->moving))
         session->resume_failed = true;
     one_less(client);
 }
