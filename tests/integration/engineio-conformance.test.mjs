@@ -96,7 +96,7 @@ everyWay(fewer(WAYS), { 'conformance.enabled': true }, (at) => {
     for (const packet of ['abc', 'x', '7']) {
       const socket = await websocket();
       socket.say(packet);
-      await socket.gone();
+      await socket.gone({ pongs: true });
     }
   });
 

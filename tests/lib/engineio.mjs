@@ -111,6 +111,7 @@ export class Packets {
   packets = []; // come, and not taken yet; binary ones as Buffer
   closedWith = null;
   #waiting = new Set();
+  #pongs = false; // pings are answered as they come
 
   /** Without `sid` a session of its own, its handshake taken; with one a candidate for the upgrade. */
   static async open(at, { path = '/socket.io/', sid, query = `EIO=4&transport=websocket${sid ? `&sid=${sid}` : ''}`, headers } = {}) {
@@ -126,6 +127,7 @@ export class Packets {
       });
     });
     socket.ws.on('message', (data, binary) => {
+      if (socket.#pongs && String(data) === '2') return socket.say('3');
       socket.packets.push(binary ? data : data.toString());
       wake();
     });
@@ -179,8 +181,12 @@ export class Packets {
     }
   }
 
-  /** The code it was closed with by the server. */
-  async gone() { return this.#when(() => this.closedWith ?? undefined, 'the close'); }
+  /** The code it was closed with by the server. With `pongs` not for want of them. */
+  async gone({ pongs = false } = {}) {
+    this.#pongs = pongs;
+    if (pongs) this.say(...this.packets.splice(0).filter((packet) => packet === '2').map(() => '3'));
+    return this.#when(() => this.closedWith ?? undefined, 'the close');
+  }
   cut() { this.ws.terminate(); }
 }
 
