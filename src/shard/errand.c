@@ -49,6 +49,7 @@ void errand_send(struct shard *shard, uint32_t to, struct errand *errand)
 {
     errand->post.from = (uint16_t)shard->index;
     errand->post.answered = false;
+    shard->errands_count++;
     if (errand->client)
         errand->client->letters++;
     if (to == shard->index)
@@ -138,6 +139,7 @@ void errand_home(struct shard *shard, struct errand *errand)
 {
     struct client *client = errand->client;
 
+    shard->errands_count--;
     if (!client) {
         errand_free(errand);
         return;

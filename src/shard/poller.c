@@ -57,6 +57,7 @@ struct poller *poller_new(struct shard *shard, enum session_kind kind)
     buf_init(&poller->out, session_out_max(shard, kind));
     memcpy(poller->sid, session->sid, SESSION_SID_BYTES);
     poller->listed = true;
+    shard->pollers_count++;
     table_insert(&shard->pollers, &poller->by_sid,
                  hash_bytes(slice_make(poller->sid, SESSION_SID_BYTES)));
     session_attach(session, &poller->client);

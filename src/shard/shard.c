@@ -247,13 +247,17 @@ static void reap(struct shard *shard)
 {
     struct list *link;
 
-    while ((link = list_pop(&shard->dead_pollers)))
+    while ((link = list_pop(&shard->dead_pollers))) {
         poller_free(container_of(link, struct poller, ready));
+        shard->pollers_count--;
+    }
     while ((link = list_pop(&shard->dead))) {
         conn_free(container_of(link, struct conn, link));
         shard->conns_count--;
     }
-    if (shard->stopping && !shard->conns_count && !shard->drained) {
+    /* Errands without a client may still be away, and pollers wait for their leave letters. */
+    bool empty = !shard->conns_count && !shard->pollers_count && !shard->errands_count;
+    if (shard->stopping && empty && !shard->drained) {
         shard->drained = true;
         shard->on_drained(shard->user);
     }

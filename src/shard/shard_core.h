@@ -51,7 +51,7 @@ struct shard {
     struct table pollers;      /* struct poller, by sid, but for husks */
     struct list ready_pollers; /* struct poller.ready: something to send, or to look for */
     struct list dead_pollers;  /* struct poller.ready: to be freed at the turn's end */
-    struct table sids;     /* struct session, by sid: those that never polled */
+    struct table sids;         /* struct session, by sid: those that never polled */
     struct table sessions;     /* struct session, by pid: those that can be come back to */
     struct list detached;      /* struct session.detached, longest ago first */
     uint32_t detached_count;
@@ -60,9 +60,11 @@ struct shard {
     struct list conns; /* struct conn.link, until closed and free of letters */
     struct list dead;  /* to be freed at the turn's end */
     uint32_t conns_count;
-    uint32_t asks_count;   /* under way to other shards */
-    struct list ready;     /* struct conn.ready */
-    struct list unblocked; /* struct conn.unblocked */
+    uint32_t pollers_count; /* not freed yet, husks among them */
+    uint32_t errands_count; /* of ours, not home yet */
+    uint32_t asks_count;    /* under way to other shards */
+    struct list ready;      /* struct conn.ready */
+    struct list unblocked;  /* struct conn.unblocked */
 
     struct ws_pool *ws_pool;
     struct ws_limits native_limits, echo_limits, engine_limits;
