@@ -288,6 +288,8 @@ void conn_engine_home(struct conn *conn, struct errand *errand)
     } else if (conn->phase == CONN_HTTP) {
         conn->client.waiting = false;
         http_errand_home(conn, errand);
+    } else if (errand->post.kind == POST_PROBE && errand->outcome == ERRAND_DONE) {
+        conn_engine_tell(conn, POST_UNPROBE); /* it went while it was waiting */
     }
     if (!kept)
         errand_free(errand);

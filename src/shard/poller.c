@@ -215,6 +215,8 @@ static void carrier_go_on(struct client *client)
 
     if (poller->body && !poller->acting)
         act_on_body(poller);
+    if (poller->upgrade)
+        hand_over(poller);
 }
 
 static void carrier_letter_home(struct client *client)
@@ -223,8 +225,6 @@ static void carrier_letter_home(struct client *client)
 
     if (poller->husk)
         bury_husk(poller);
-    else if (poller->upgrade)
-        hand_over(poller);
     else
         carrier_go_on(client);
 }
@@ -276,12 +276,20 @@ static void carrier_end(struct client *client, uint16_t code, const char *reason
     end_with(poller, code == WS_CODE_NONE ? "6" : "1", ERRAND_DONE);
 }
 
+static uint64_t sooner(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
 static void carrier_beat_at(struct client *client, uint64_t due_ms)
 {
     struct poller *poller = poller_of(client);
 
-    if (!poller->husk)
-        wheel_set(&client->shard->wheel, &poller->timer, due_ms);
+    if (poller->husk)
+        return;
+    if (poller->probed && poller->poll) /* a poll that is to be released soon stays so */
+        due_ms = sooner(due_ms, client->shard->now_ms + RELEASE_MS);
+    wheel_set(&client->shard->wheel, &poller->timer, due_ms);
 }
 
 static const struct client_carrier carrier = {.answer = carrier_answer,
@@ -350,8 +358,7 @@ void poller_post(struct poller *poller, struct errand *errand)
     }
     poller->body = errand;
     poller->rest = buf_slice(&errand->bytes);
-    if (!is_blocked(poller))
-        act_on_body(poller);
+    carrier_go_on(&poller->client);
 }
 
 /* GET: packets out. */
@@ -412,7 +419,7 @@ static bool put_notices(struct poller *poller, struct member *member, struct buf
             error = session_put_count(text, room);
         } else {
             memcpy(&except, notice.data, ROOM_NOTICE_HEAD);
-            if (except != poller->client.user)
+            if (except != poller->client.who.user)
                 error = socketio_notice(text, slice_from(notice, ROOM_NOTICE_HEAD));
         }
         if (error || (text->len && engineio_put(payload, buf_slice(text)) != 0))
