@@ -3,6 +3,7 @@
 #include "ringroom/base/check.h"
 #include "ringroom/server/nearest.h"
 #include "ringroom/wire/tls.h"
+#include "serve_parts.h"
 #include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>
@@ -225,9 +226,24 @@ static int check_certificate(const struct config *config, FILE *err)
     return CLI_OK;
 }
 
+/* Whether there is the user that `serve` would become. */
+static int check_identity(const struct config *config, FILE *err)
+{
+    struct identity identity;
+    char text[CONFIG_ERROR_BYTES];
+
+    if (identity_find(config, &identity, text, sizeof(text)) == 0)
+        return CLI_OK;
+    complain(err, "%s", text);
+    return CLI_WRONG;
+}
+
 static int check(const struct config *config, FILE *out, FILE *err)
 {
     int status = check_certificate(config, err);
+
+    if (status == CLI_OK)
+        status = check_identity(config, err);
 
     if (status == CLI_OK && config_print(config, out) == -ENOMEM) {
         complain(err, "out of memory while printing the configuration");

@@ -403,6 +403,8 @@ void config_deinit(struct config *config)
     mem_free(config->listen_plain.list);
     mem_free(config->tls_cert);
     mem_free(config->tls_key);
+    mem_free(config->user);
+    mem_free(config->group);
     for (size_t i = 0; i < settings->origins_count; i++)
         mem_free(settings->origins[i]);
     mem_free(settings->origins);

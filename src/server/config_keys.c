@@ -38,6 +38,9 @@ const struct config_key config_keys[] = {
     OTHER(CONFIG_PATH, "tls.cert", "null", AT(tls_cert),
           "The certificate chain (PEM), the server's own certificate first"),
     OTHER(CONFIG_PATH, "tls.key", "null", AT(tls_key), "The certificate's private key (PEM)"),
+    OTHER(CONFIG_ACCOUNT, "user", "null", AT(user),
+          "Whom to become where started as root, once the sockets are open and the key is read"),
+    OTHER(CONFIG_ACCOUNT, "group", "null", AT(group), "The group beside it; null: the user's own"),
     NUMBER(32, "shards", "0", 0, CONFIG_SHARDS_MAX, shards,
            "Threads that serve. 0: one per CPU that the process may use"),
     OTHER(CONFIG_ORIGINS, "origins", "[]", 0,
@@ -86,6 +89,8 @@ const struct config_key config_keys[] = {
 
     OTHER(CONFIG_BOOL, "conformance.enabled", "false", AT(settings.conformance),
           "Serve /echo for protocol test suites; loopback listeners only"),
+    OTHER(CONFIG_BOOL, "debug.core_dumps", "false", AT(core_dumps),
+          "Let a crash write a core file, and debuggers attach: both see messages and keys"),
     NUMBER(32, "drain", "10", 0, 3600, settings.drain_s,
            "Seconds that a stopping server gives its clients to go"),
     CHOICE("log.level", "\"info\"", log_levels, log_level,
@@ -95,8 +100,8 @@ const struct config_key config_keys[] = {
 /* clang-format on */
 const size_t config_keys_count = array_len(config_keys);
 
-const char *const config_groups[] = {"tls",      "retention",   "limits",
-                                     "presence", "conformance", "log"};
+const char *const config_groups[] = {"tls",         "retention", "limits", "presence",
+                                     "conformance", "debug",     "log"};
 const size_t config_groups_count = array_len(config_groups);
 
 static_assert(array_len(config_keys) <= CONFIG_KEYS_MAX, "a loader has room for every key");
@@ -172,6 +177,9 @@ void config_allowed(const struct config_key *key, char *text, size_t text_bytes)
         break;
     case CONFIG_PATH:
         snprintf(text, text_bytes, "a file name");
+        break;
+    case CONFIG_ACCOUNT:
+        snprintf(text, text_bytes, "a name or a number");
         break;
     case CONFIG_LISTENERS:
         snprintf(text, text_bytes,

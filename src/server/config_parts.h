@@ -8,7 +8,7 @@
 #include <jansson.h>
 
 enum {
-    CONFIG_KEYS_MAX = 48,
+    CONFIG_KEYS_MAX = 64,
     CONFIG_NAME_MAX = 64, /* bytes of a key's name, with its NUL; longer than any known one */
     CONFIG_ALLOWED_BYTES = 256
 };

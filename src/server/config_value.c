@@ -69,6 +69,30 @@ static int store_path(struct config_loader *loader, const struct config_key *key
     return 0;
 }
 
+/* A name, or a number without quotes: both are kept as text. */
+static int store_account(struct config_loader *loader, const struct config_key *key,
+                         const json_t *value, char **field)
+{
+    char digits[24], *account = NULL;
+    const char *text = json_string_value(value);
+
+    if (json_is_integer(value) && json_integer_value(value) >= 0) {
+        snprintf(digits, sizeof(digits), "%lld", (long long)json_integer_value(value));
+        text = digits;
+    }
+    if (!text && !json_is_null(value))
+        return not_allowed(loader, key, key->name, value);
+    for (const char *c = text; c && *c; c++) {
+        if (*c <= ' ' || *c == ':' || *c == '\x7f')
+            return not_allowed(loader, key, key->name, value);
+    }
+    if (text && *text && !(account = copy_text(text)))
+        return config_out_of_memory(loader);
+    mem_free(*field);
+    *field = account;
+    return 0;
+}
+
 /* A list, or one of its members alone: the number of members, or SIZE_MAX where it is neither. */
 static size_t list_count(const json_t *value)
 {
@@ -291,6 +315,8 @@ int config_value_store(struct config_loader *loader, const struct config_key *ke
         return store_scalar(loader, key, key->name, value, field);
     case CONFIG_PATH:
         return store_path(loader, key, value, field);
+    case CONFIG_ACCOUNT:
+        return store_account(loader, key, value, field);
     case CONFIG_LISTENERS:
         return store_listeners(loader, key, value, field);
     case CONFIG_ORIGINS:
@@ -367,6 +393,7 @@ json_t *config_value_load(const struct config *config, const struct config_key *
         memcpy(&choice, field, sizeof(choice));
         return json_string(key->choices[choice]);
     case CONFIG_PATH:
+    case CONFIG_ACCOUNT:
         return *(char *const *)field ? json_string(*(char *const *)field) : json_null();
     case CONFIG_LISTENERS:
         return load_listeners(field);

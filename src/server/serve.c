@@ -12,7 +12,6 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 enum { EXIT_WRONG = 2, CUT_MS = 10000, DRAINED_SIGNAL = SIGUSR1 };
@@ -170,16 +169,6 @@ static int start_workers(struct server *server)
 
 /* Start */
 
-static void raise_files_limit(void)
-{
-    struct rlimit limit;
-
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
-        limit.rlim_cur = limit.rlim_max;
-        setrlimit(RLIMIT_NOFILE, &limit);
-    }
-}
-
 static int fail(int status, const char *why)
 {
     fprintf(stderr, "ringroom: %s\n", why);
@@ -220,8 +209,11 @@ static bool is_shortage(int error)
 static int prepare(struct server *server)
 {
     const struct config *config = server->config;
+    struct identity identity;
     char why[1024] = "";
 
+    if (identity_find(config, &identity, why, sizeof(why)) != 0)
+        return fail(EXIT_WRONG, why);
     if (config->listen.count &&
         tls_server_new(config->tls_cert, config->tls_key, &server->tls, why, sizeof(why)) != 0) {
         fprintf(stderr, "ringroom: tls.cert: %s, tls.key: %s: %s\n", config->tls_cert,
@@ -231,6 +223,10 @@ static int prepare(struct server *server)
     int error = sockets_open(&server->sockets, config, why, sizeof(why));
     if (error)
         return fail(is_shortage(error) ? EXIT_FAILURE : EXIT_WRONG, why);
+    /* All that takes root is open and read; threads and rings are still to be made. */
+    if (identity_become(&identity, why, sizeof(why)) != 0)
+        return fail(EXIT_WRONG, why);
+    process_close(config->core_dumps);
     server->mesh = mesh_new(config->shards);
     server->workers = mem_zalloc(config->shards * sizeof(*server->workers));
     if (!server->mesh || !server->workers)
@@ -291,6 +287,7 @@ static bool run_until_signal(struct server *server, const sigset_t *signals)
     logger_write(LOGGER_INFO, "serving with %u shard%s", server->config->shards,
                  server->config->shards == 1 ? "" : "s");
     warn_if_open(server->config);
+    process_warn_if_root();
     notify_manager("READY=1");
     do
         signal = sigwaitinfo(signals, NULL);
@@ -319,7 +316,8 @@ int serve(const struct config *config)
 
     logger_init(config->log_level, config->log_format == LOG_FORMAT_JSON);
     block_signals(&signals);
-    raise_files_limit();
+    process_close(config->core_dumps);
+    process_raise_files();
     mem_init();
     if (!tls_init())
         return fail(EXIT_FAILURE, "OpenSSL was in use before its allocator could be set");

@@ -1,4 +1,5 @@
-/* serve_parts.h - what serve.c is made of: sockets, and word to the service manager. */
+/* serve_parts.h - what serve.c is made of: sockets, the process and whose it is, word to the
+ * service manager. */
 #pragma once
 
 #include "ringroom/server/config.h"
@@ -20,6 +21,28 @@ int sockets_open(struct sockets *sockets, const struct config *config, char *ret
 /* The shards close what they were given: this frees the lists only, and where `close_all`, closes
  * what no shard took. */
 void sockets_free(struct sockets *sockets, bool close_all);
+
+/* Core dumps, and with them other processes' looks into this one's memory: off unless wanted.
+ * Again after a change of user, by which the kernel chooses anew. No new privileges. */
+void process_close(bool core_dumps);
+/* The soft limit of open files to the hard one. */
+void process_raise_files(void);
+/* Warns where it still is root. */
+void process_warn_if_root(void);
+
+/* The keys `user` and `group`. */
+struct identity {
+    bool wanted; /* false: it stays who it is */
+    uid_t uid;
+    gid_t gid;
+};
+
+/* Looks them up; needs no rights. 0, or -EINVAL with a plain sentence that names the key. */
+int identity_find(const struct config *config, struct identity *ret_identity, char *ret_why,
+                  size_t why_bytes);
+/* Leaves root's rights for good; while the process has one thread. 0, or a negative errno with a
+ * plain sentence: then the process must end, for it may be half-way. */
+int identity_become(const struct identity *identity, char *ret_why, size_t why_bytes);
 
 /* Tells the service manager, where there is one (sd_notify(3)'s protocol). */
 void notify_manager(const char *state);

@@ -53,6 +53,9 @@ struct config {
     struct config_listeners listen_plain;
     char *tls_cert; /* file names; NULL: not set. Both are set where `listen` is not empty */
     char *tls_key;
+    char *user;  /* whom to become after start, by name or number; NULL: nobody else */
+    char *group; /* NULL: the user's own */
+    bool core_dumps;
     uint32_t shards;      /* 0: one per CPU; never 0 after config_resolve() */
     uint32_t connections; /* of the process. 0: as many as RLIMIT_NOFILE allows; never 0 after
                              config_resolve(), which shares them out as settings.connections_max */
@@ -107,6 +110,7 @@ enum config_type {
     CONFIG_BOOL,      /* true or false, bool */
     CONFIG_CHOICE,    /* one of `choices`, an enum */
     CONFIG_PATH,      /* a file name, char *; "" is NULL */
+    CONFIG_ACCOUNT,   /* a user or group, by name or number, char *; "" is NULL */
     CONFIG_LISTENERS, /* an address or a list, struct config_listeners */
     CONFIG_ORIGINS,   /* a pattern or a list; settings.origins */
     CONFIG_ROOMS,     /* a list of objects; settings.retention.rules */

@@ -47,6 +47,9 @@ static void other_value(const struct config_key *key, char text[128])
     case CONFIG_PATH:
         snprintf(text, 128, "\"other.pem\"");
         break;
+    case CONFIG_ACCOUNT:
+        snprintf(text, 128, "\"other\"");
+        break;
     case CONFIG_LISTENERS:
         snprintf(text, 128, "[\"127.0.0.1:99\"]");
         break;
