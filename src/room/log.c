@@ -1,5 +1,5 @@
-/* log.c - the append log: segments, publication, limits, expiry. log_read.c is the readers' half.
- */
+/* log.c - the append log: segments, publication, limits, expiry. log_read.c is the readers' half,
+ * log_replace.c what stands in an entry's place. */
 #include "ringroom/room/log.h"
 #include "log_segment.h"
 #include "ringroom/base/check.h"
@@ -49,6 +49,7 @@ static void segment_free(struct log_segment *segment)
 {
     atomic_fetch_sub_explicit(segment->env->bytes_used, segment_footprint(segment),
                               memory_order_relaxed);
+    segment_free_replaced(segment);
     mem_wipe(segment->data, segment->size);
     mem_free(segment);
 }
@@ -96,14 +97,19 @@ static void place_advance(const struct log *log, struct log_place *place)
     DCHECK(place->number <= relaxed(&log->end));
 }
 
-static const struct log_entry *place_entry(const struct log_place *place)
+static uint32_t place_index(const struct log_place *place)
 {
-    return segment_entry(place->segment, (uint32_t)(place->number - place->segment->first));
+    return (uint32_t)(place->number - place->segment->first);
 }
 
-static uint32_t place_entry_bytes(const struct log_place *place)
+/* What the entry counts for. The memory of a replaced one stays taken while the entry is there: who
+ * sends long messages and deletes them shall not fill it beyond the limits. */
+static size_t place_entry_bytes(const struct log_place *place)
 {
-    return segment_entry_bytes(place->segment, (uint32_t)(place->number - place->segment->first));
+    size_t bytes = segment_entry_bytes(place->segment, place_index(place)).len;
+    const struct log_replacement *by = segment_replacement(place->segment, place_index(place));
+
+    return by && by->len > bytes ? by->len : bytes;
 }
 
 /* A log that has become empty: every place is at the end, in no segment. */
@@ -192,7 +198,7 @@ static void publish_bounds(struct log *log)
 
 static void drop_one_from_history(struct log *log)
 {
-    uint32_t bytes = place_entry_bytes(&log->kept_at);
+    size_t bytes = place_entry_bytes(&log->kept_at);
 
     log->kept_bytes -= bytes;
     log->window_bytes += bytes;
@@ -215,17 +221,29 @@ static void drop_one_for_good(struct log *log)
     place_advance(log, &log->unwiped_at);
 }
 
+/* What stood in the place of entries below `unwiped_at`. Their segments are still linked. */
+static void forget_replaced(const struct log *log)
+{
+    uint64_t unwiped = log->unwiped_at.number;
+
+    for (struct log_segment *segment = head_of(log); segment && segment->first < unwiped;
+         segment = next_of(segment)) {
+        uint64_t dead = unwiped - segment->first;
+        segment_forget_replaced(segment, dead < segment->count ? (uint32_t)dead : segment->count);
+    }
+}
+
 /* Lets readers know, and lets go of all bytes below `unwiped_at`. */
 static void let_go(struct log *log)
 {
     const struct log_place *place = &log->unwiped_at;
 
     publish_bounds(log);
+    forget_replaced(log);
     unlink_dead(log);
     if (place->segment && place->number > place->segment->first)
-        segment_wipe_prefix(
-            place->segment,
-            segment_entry_start(place->segment, (uint32_t)(place->number - place->segment->first)));
+        segment_wipe_prefix(place->segment,
+                            segment_entry_start(place->segment, place_index(place)));
 }
 
 /* The newest entry is always kept, whatever its size. */
@@ -295,7 +313,8 @@ static uint64_t entry_dead_ms(const struct log *log, const struct log_place *pla
 {
     uint64_t ttl_ms = relaxed(&log->entry_ttl_ms);
 
-    return ttl_ms ? saturating_add(place_entry(place)->time_ms, ttl_ms) : UINT64_MAX;
+    return ttl_ms ? saturating_add(segment_entry_ms(place->segment, place_index(place)), ttl_ms)
+                  : UINT64_MAX;
 }
 
 /* Drops the entries whose own time is up: a prefix, since times never fall. */
@@ -342,11 +361,13 @@ void log_set_limits(struct log *log, const struct log_limits *limits, uint64_t n
 
 /* Appending */
 
-static bool segment_has_room(const struct log_segment *segment, size_t bytes)
+/* In bytes, and in time: a segment spans at most 2^32 ms, 49 days. */
+static bool segment_has_room(const struct log_segment *segment, size_t bytes, uint64_t time_ms)
 {
     size_t index = (size_t)(segment->count + 1) * sizeof(struct log_entry);
 
-    return segment->used + bytes + index <= segment->size;
+    return segment->used + bytes + index <= segment->size &&
+           (!segment->count || time_ms <= segment->base_ms + UINT32_MAX);
 }
 
 /* Small rooms get small segments: at most about an eighth of what the room may hold. */
@@ -372,8 +393,8 @@ int log_prepare(struct log *log, size_t bytes, uint64_t now_ms, struct log_slot 
         return -EMSGSIZE;
     log_expire(log, now_ms);
     segment = log->tail;
-    if (!segment || !segment_has_room(segment, bytes)) {
-        if (log->spare && !segment_has_room(log->spare, bytes)) {
+    if (!segment || !segment_has_room(segment, bytes, now_ms)) {
+        if (log->spare && !segment_has_room(log->spare, bytes, now_ms)) {
             segment_free(log->spare);
             log->spare = NULL;
         }
@@ -394,12 +415,13 @@ int log_prepare(struct log *log, size_t bytes, uint64_t now_ms, struct log_slot 
 }
 
 /* Puts the spare behind the tail; readers see it once its first entry is published. */
-static void link_spare(struct log *log)
+static void link_spare(struct log *log, uint64_t time_ms)
 {
     struct log_segment *segment = log->spare;
 
     log->spare = NULL;
     segment->first = relaxed(&log->end);
+    segment->base_ms = time_ms;
     if (log->tail) {
         atomic_store_explicit(&log->tail->next, segment, memory_order_release);
     } else {
@@ -409,20 +431,30 @@ static void link_spare(struct log *log)
     log->tail = segment;
 }
 
+static uint32_t after_base(const struct log_segment *segment, uint64_t time_ms)
+{
+    uint64_t after_ms = time_ms - segment->base_ms;
+
+    /* More only where log_prepare() was told an earlier time, the clock having gone back. */
+    return after_ms < UINT32_MAX ? (uint32_t)after_ms : UINT32_MAX;
+}
+
 void log_commit(struct log *log, const struct log_slot *slot, size_t bytes, uint64_t now_ms)
 {
     CHECK(bytes > 0 && bytes <= slot->cap && slot->number == relaxed(&log->end));
     CHECK(!log->leader || slot->number < relaxed(&log->leader->end));
     bool was_empty = log_is_empty(log);
+    uint64_t time_ms = now_ms > log->newest_ms ? now_ms : log->newest_ms;
     if (!log->tail || slot->bytes != log->tail->data + log->tail->used)
-        link_spare(log);
+        link_spare(log, time_ms);
 
     struct log_segment *segment = log->tail;
     CHECK(slot->bytes == segment->data + segment->used);
-    uint64_t time_ms = now_ms > log->newest_ms ? now_ms : log->newest_ms;
     segment->used += (uint32_t)bytes;
-    *segment_entry(segment, segment->count++) =
-        (struct log_entry){.end = segment->used, .time_ms = time_ms};
+    struct log_entry *entry = segment_entry(segment, segment->count++);
+    entry->end = segment->used;
+    entry->after_ms = after_base(segment, time_ms);
+    atomic_init(&entry->origin, slot->author | 1);
 
     log->kept_bytes += bytes;
     log->newest_ms = time_ms;
@@ -459,4 +491,54 @@ uint64_t log_first(const struct log *log, uint64_t now_ms)
 uint64_t log_oldest(const struct log *log, uint64_t now_ms)
 {
     return first_alive(log, log->held_at, now_ms);
+}
+
+/* Replacing */
+
+/* The entry of that number: below `end`, and not below `held`. */
+static struct log_place find_place(const struct log *log, uint64_t number)
+{
+    struct log_place place = {.number = number, .segment = log->held_at.segment};
+
+    for (struct log_segment *next; (next = next_of(place.segment)) && next->first <= number;)
+        place.segment = next;
+    return place;
+}
+
+static bool is_held(const struct log *log, uint64_t number)
+{
+    return number >= relaxed(&log->held) && number < relaxed(&log->end);
+}
+
+uint64_t log_author(const struct log *log, uint64_t number)
+{
+    if (!is_held(log, number))
+        return 0;
+    struct log_place place = find_place(log, number);
+    const struct log_replacement *by = segment_replacement(place.segment, place_index(&place));
+    return by ? by->author : relaxed(&segment_entry(place.segment, place_index(&place))->origin);
+}
+
+bool log_is_replaced(const struct log *log, uint64_t number)
+{
+    if (!is_held(log, number))
+        return false;
+    struct log_place place = find_place(log, number);
+    return segment_replacement(place.segment, place_index(&place));
+}
+
+int log_replace(struct log *log, uint64_t number, struct log_replacement *by, uint64_t now_ms)
+{
+    if (!is_held(log, number) || relaxed(&log->dead_ms) <= now_ms)
+        return -ENOENT;
+    struct log_place place = find_place(log, number);
+    if (entry_dead_ms(log, &place) <= now_ms)
+        return -ENOENT;
+    uint64_t *sum = number < log->kept_at.number ? &log->window_bytes : &log->kept_bytes;
+    *sum -= place_entry_bytes(&place);
+    segment_replace(place.segment, place_index(&place), by);
+    *sum += place_entry_bytes(&place);
+    if (!log->leader) /* it may be longer */
+        apply_limits(log);
+    return 0;
 }

@@ -76,8 +76,8 @@ static enum log_result seek(const struct log *log, struct log_cursor *cursor, ui
     uint64_t ttl_ms = atomic_load_explicit(&log->entry_ttl_ms, memory_order_relaxed);
     uint32_t count = published(segment, end);
     uint32_t index = (uint32_t)(cursor->next - segment->first);
-    if (ttl_ms && segment_entry(segment, index)->time_ms + ttl_ms <= now_ms) {
-        while (index < count && segment_entry(segment, index)->time_ms + ttl_ms <= now_ms)
+    if (ttl_ms && segment_entry_ms(segment, index) + ttl_ms <= now_ms) {
+        while (index < count && segment_entry_ms(segment, index) + ttl_ms <= now_ms)
             index++;
         return gap_to(cursor, segment->first + index, ret);
     }
@@ -86,16 +86,62 @@ static enum log_result seek(const struct log *log, struct log_cursor *cursor, ui
     return LOG_BYTES;
 }
 
-/* The entries from `index` on that fit whole into cap: one contiguous run. */
+/* Relaxed: whoever finds the mark reads the segment, which stands until the quiescent point. */
+static bool is_as_appended(const struct log_entry *entry)
+{
+    return origin_is_author(atomic_load_explicit(&entry->origin, memory_order_relaxed));
+}
+
+/* The entries from `index` on that fit whole into cap and are as they were appended: one contiguous
+ * run. */
 static uint32_t whole_run(const struct log_segment *segment, uint32_t index, uint32_t count,
                           size_t start, size_t cap)
 {
     uint32_t stop = index;
 
     /* Index entries lie side by side; most calls look at one or two. */
-    while (stop < count && segment_entry(segment, stop)->end - start <= cap)
+    while (stop < count && segment_entry(segment, stop)->end - start <= cap &&
+           is_as_appended(segment_entry(segment, stop)))
         stop++;
     return stop;
+}
+
+/* The bytes that an entry has now, and which version of it that is: 0 as appended. */
+static struct slice present_bytes(const struct log_segment *segment, uint32_t index,
+                                  uint32_t *ret_version)
+{
+    const struct log_replacement *by = segment_replacement(segment, index);
+
+    *ret_version = by ? by->version : 0;
+    return by ? slice_make(by->bytes, by->len) : segment_entry_bytes(segment, index);
+}
+
+/* The entry at the cursor, of which no run can be made: it has been replaced, or is too long for
+ * `cap`. */
+static enum log_result read_one(const struct log_segment *segment, struct log_cursor *cursor,
+                                uint8_t *dst, size_t cap, bool cut, struct log_read *ret)
+{
+    uint32_t version;
+    struct slice bytes =
+        present_bytes(segment, (uint32_t)(cursor->next - segment->first), &version);
+
+    if (cursor->offset && cursor->version != version) /* the rest of the other one is gone */
+        return gap_to(cursor, cursor->next + 1, ret);
+    bytes = slice_from(bytes, cursor->offset);
+    if (bytes.len <= cap) {
+        memcpy(dst, bytes.data, bytes.len);
+        ret->bytes = bytes.len;
+        cursor->next++;
+        cursor->offset = 0;
+        return LOG_BYTES;
+    }
+    if (!cap || (!cut && !cursor->offset))
+        return LOG_FULL;
+    memcpy(dst, bytes.data, cap);
+    ret->bytes = cap;
+    cursor->offset += (uint32_t)cap;
+    cursor->version = version;
+    return LOG_BYTES;
 }
 
 enum log_result log_read(const struct log *log, struct log_cursor *cursor, uint64_t now_ms,
@@ -121,13 +167,14 @@ enum log_result log_read(const struct log *log, struct log_cursor *cursor, uint6
         size_t start = segment_entry_start(segment, index) + cursor->offset;
         uint32_t stop = whole_run(segment, index, count, start, cap - copied);
         if (stop == index) {
-            if (copied)
-                break;
-            if (!cap || (!cut && !cursor->offset))
-                return LOG_FULL;
-            memcpy(dst, segment->data + start, cap);
-            cursor->offset += (uint32_t)cap;
-            copied = cap;
+            result = read_one(segment, cursor, dst + copied, cap - copied, cut && !copied, ret);
+            if (result == LOG_BYTES) {
+                copied += ret->bytes;
+                if (!cursor->offset)
+                    continue;
+            } else if (!copied) {
+                return result;
+            }
             break;
         }
         size_t bytes = segment_entry(segment, stop - 1)->end - start;
@@ -149,15 +196,13 @@ enum log_result log_next(const struct log *log, struct log_cursor *cursor, uint6
     enum log_result result = seek(log, cursor, now_ms, &segment, &count, ret);
     if (result != LOG_BYTES)
         return result;
-    uint32_t index = (uint32_t)(cursor->next - segment->first);
-    *ret_bytes = slice_make(segment->data + segment_entry_start(segment, index),
-                            segment_entry_bytes(segment, index));
+    *ret_bytes =
+        present_bytes(segment, (uint32_t)(cursor->next - segment->first), &cursor->version);
     cursor->next++;
     return LOG_BYTES;
 }
 
 uint64_t log_cursor_time_ms(const struct log_cursor *cursor)
 {
-    return segment_entry(cursor->segment, (uint32_t)(cursor->next - 1 - cursor->segment_first))
-        ->time_ms;
+    return segment_entry_ms(cursor->segment, (uint32_t)(cursor->next - 1 - cursor->segment_first));
 }

@@ -12,6 +12,10 @@
  * within the delivery window (down to `held`). Time is absolute: what has expired
  * is below `held` at once, and nothing expired is read even before the sweep.
  *
+ * An entry can be replaced: other bytes, of any length, stand in its place, under its number and
+ * its time. A reader that comes later finds those only; the old ones are wiped when no reader can
+ * be inside.
+ *
  * A follower holds another form of its leader's entries: the same numbers, the same
  * times. It has no limits and no time to live of its own; what the leader drops, it
  * drops. The same code reads both.
@@ -23,10 +27,11 @@
  *           load of `end` pairs with it.
  * Ownership unlinked segments pass to the epoch bin, which wipes and frees them
  *           when no reader can be inside. A dead prefix of the oldest segment is
- *           wiped the same way, in place.
+ *           wiped the same way, in place; and so is an entry that was replaced.
  * Bound     history: limits; beyond it: the window plus one segment; a follower:
  *           as many entries as its leader, plus one segment; all logs of the
- *           process together: log_env.bytes_max. */
+ *           process together: log_env.bytes_max, but for replacements: at most
+ *           one an entry, and an entry counts for the longer of the two. */
 #pragma once
 
 #include "ringroom/room/retention.h"
@@ -102,6 +107,8 @@ void log_follow(struct log *log);
 /* Where the next entry is to be written. */
 struct log_slot {
     uint64_t number;
+    uint64_t author; /* 0; the caller's mark of who wrote it, for log_author(): the lowest bit is
+                      * lost */
     uint8_t *bytes;
     size_t cap;
 };
@@ -118,6 +125,25 @@ void log_commit(struct log *log, const struct log_slot *slot, size_t bytes, uint
 void log_expire(struct log *log, uint64_t now_ms);
 /* Owner. Drops all entries at once; numbers go on. */
 void log_clear(struct log *log);
+
+/* Bytes that are to stand in an entry's place. */
+struct log_replacement;
+/* Owner. A copy of 1 to LOG_ENTRY_MAX_BYTES bytes; NULL where memory has run out. Counts among all
+ * logs but is not refused at their bound: what must go can go. */
+struct log_replacement *log_replacement_new(struct log_env *env, struct slice bytes);
+/* Owner. One that was not used. Takes NULL. */
+void log_replacement_free(struct log_replacement *replacement);
+/* Owner. From here on readers find these bytes in the entry's place: this shard at once, any other
+ * one from its quiescent point on at the latest. A cursor that has read a part of the old ones is
+ * torn. May be done again. Then applies the limits. 0 and the replacement is the log's; or -ENOENT
+ * where the entry is dropped, expired or not there yet, and it is the caller's still. */
+int log_replace(struct log *log, uint64_t number, struct log_replacement *by, uint64_t now_ms);
+/* Owner. An entry that a cursor may read, and that has been replaced. */
+bool log_is_replaced(const struct log *log, uint64_t number);
+/* Owner. The slot's `author` with the lowest bit set, replaced or not; 0 where a cursor may not
+ * read the entry. */
+uint64_t log_author(const struct log *log, uint64_t number);
+
 /* Owner. When log_expire() next has something to do; UINT64_MAX where the log is empty. */
 uint64_t log_expiry_ms(const struct log *log);
 static inline bool log_is_empty(const struct log *log)
@@ -151,7 +177,9 @@ struct log_cursor {
     uint64_t next;               /* the number to be read next */
     struct log_segment *segment; /* where it was last */
     uint64_t segment_first;      /* that segment's first number */
-    uint32_t offset; /* bytes of entry `next` already read: it was longer than the room */
+    uint32_t offset;  /* bytes of entry `next` already read: it was longer than the room */
+    uint32_t version; /* of those, or of the entry that log_next() gave last: how often it had been
+                       * replaced */
 };
 
 static inline void log_cursor_init(struct log_cursor *cursor, uint64_t next)
@@ -164,7 +192,7 @@ enum log_result {
     LOG_BYTES,   /* ret->bytes bytes were copied */
     LOG_FULL,    /* the next entry does not fit into `cap`, and more has been asked not to be cut */
     LOG_GAP,     /* entries from ret->from to ret->to are gone; the cursor stands behind them */
-    LOG_TORN     /* as LOG_GAP, and the entry of which a part was read is among them */
+    LOG_TORN /* as LOG_GAP, and the entry of which a part was read is among them, or was replaced */
 };
 
 struct log_read {
@@ -187,3 +215,8 @@ enum log_result log_next(const struct log *log, struct log_cursor *cursor, uint6
 /* Any shard. The time of the entry that log_next() gave last by this cursor; as long as its bytes
  * are valid. */
 uint64_t log_cursor_time_ms(const struct log_cursor *cursor);
+/* Any shard. The entry that log_next() gave last by this cursor stood in another one's place. */
+static inline bool log_cursor_is_replaced(const struct log_cursor *cursor)
+{
+    return cursor->version > 0;
+}

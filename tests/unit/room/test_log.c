@@ -17,12 +17,17 @@ enum {
     STANDING_MAX = 8 * ENTRIES_MAX,
 };
 
-/* Entry n holds pattern[shift(n)...]: no byte of it is zero. */
+/* Version v of entry n holds pattern[shift(n, v)...]: no byte of it is zero. */
 static uint8_t pattern[ENTRY_MAX + SHIFTS];
+
+static const uint8_t *expected_version(uint64_t number, uint32_t version)
+{
+    return pattern + (number * 7919 + version * 1009) % SHIFTS;
+}
 
 static const uint8_t *expected(uint64_t number)
 {
-    return pattern + number * 7919 % SHIFTS;
+    return expected_version(number, 0);
 }
 
 static void fill_pattern(void)
@@ -37,9 +42,12 @@ static void fill_pattern(void)
 
 struct entry {
     uint64_t time_ms;
-    uint32_t bytes;
-    const uint8_t *at; /* where the log has it */
+    uint32_t bytes;    /* as appended, which are ... */
+    const uint8_t *at; /* ... here in the log, until they are ... */
     bool wiped;
+    uint32_t version;     /* how often it has been replaced, and by how many ... */
+    uint32_t other_bytes; /* ... bytes the last time */
+    uint32_t followed_bytes, followed_version, followed_other_bytes; /* the same of the follower */
 };
 
 struct twin {
@@ -52,10 +60,12 @@ struct twin {
 
 static struct twin twin;
 
-/* A follower's entry whose bytes stand in memory. Followers come and go: each has an age. */
+/* A follower's entry, or what has replaced one in either log, whose bytes stand in memory.
+ * Followers come and go: each has an age; the log's own is 0. */
 struct standing {
     uint64_t number;
     unsigned age;
+    uint32_t version;
     const uint8_t *at;
     size_t bytes;
 };
@@ -102,12 +112,21 @@ static void twin_expire(uint64_t now_ms)
     twin.kept = greater(twin.kept, expired);
 }
 
+/* What a cursor gets of it now. */
+static struct slice present(uint64_t number)
+{
+    const struct entry *entry = &twin.entries[number];
+
+    return slice_make(expected_version(number, entry->version),
+                      entry->version ? entry->other_bytes : entry->bytes);
+}
+
 static uint64_t twin_bytes(uint64_t from, uint64_t to)
 {
     uint64_t sum = 0;
 
     for (uint64_t number = from; number < to; number++)
-        sum += twin.entries[number].bytes;
+        sum += greater(twin.entries[number].bytes, twin.entries[number].other_bytes);
     return sum;
 }
 
@@ -167,6 +186,7 @@ void __explicit_bzero_chk(void *block, size_t bytes, size_t size)
 struct held_slice {
     struct slice bytes;
     uint64_t number;
+    uint32_t version;
 };
 
 struct reader {
@@ -272,6 +292,19 @@ static bool segment_is_right(const struct log_segment *segment)
            segment->wiped <= segment->wipe_goal && segment->wipe_goal <= segment->used;
 }
 
+static uint64_t replacements_footprint(const struct log_segment *segment)
+{
+    uint64_t bytes = 0;
+
+    for (uint32_t i = segment->forgotten; i < segment->count; i++) {
+        const struct log_replacement *by = segment_replacement(segment, i);
+        CU_ASSERT(!by || (segment->replaced && by->segment == segment && by->index == i));
+        if (by)
+            bytes += sizeof(*by) + by->len;
+    }
+    return bytes;
+}
+
 /* Walks the chain; returns the bytes it takes. */
 static uint64_t check_chain(const struct log *log)
 {
@@ -283,7 +316,7 @@ static uint64_t check_chain(const struct log *log)
     for (; segment; segment = atomic_load(&segment->next)) {
         CU_ASSERT(segment->first == number && segment_is_right(segment));
         number += segment->count;
-        bytes += sizeof(*segment) + segment->size;
+        bytes += sizeof(*segment) + segment->size + replacements_footprint(segment);
         last = segment;
     }
     CU_ASSERT(number == twin.end && log->tail == last);
@@ -293,7 +326,7 @@ static uint64_t check_chain(const struct log *log)
 static void check_follower(const struct world *w)
 {
     const struct log *log = &w->follower;
-    uint64_t expiry = log_expiry_ms(log), stands = 0, bytes = 0;
+    uint64_t expiry = log_expiry_ms(log), bytes = 0;
 
     CU_ASSERT(log_end(log) == twin.end);
     CU_ASSERT(atomic_load(&log->held) == twin.held && atomic_load(&log->kept) == twin.held);
@@ -311,14 +344,47 @@ static void check_follower(const struct world *w)
     CU_ASSERT(place_is_right(log, &log->kept_at, twin.held));
     CU_ASSERT(place_is_right(log, &log->held_at, twin.held));
     CU_ASSERT(place_is_right(log, &log->unwiped_at, twin.held));
+    for (uint64_t number = twin.held; number < twin.end; number++)
+        bytes +=
+            greater(twin.entries[number].followed_bytes, twin.entries[number].followed_other_bytes);
+    CU_ASSERT(log_kept_bytes(log) == bytes && log->window_bytes == 0);
+}
+
+/* What a cursor may read stands in memory. */
+static void check_standing(const struct world *w)
+{
+    uint64_t replaced = 0, stand = 0, followed_stand = 0;
+
     for (size_t i = 0; i < standing_count; i++) {
-        if (standing[i].age != w->age || standing[i].number < twin.held)
+        const struct entry *entry = &twin.entries[standing[i].number];
+        if (standing[i].number < twin.held)
             continue;
-        stands++;
-        bytes += standing[i].bytes;
+        if (standing[i].age == 0)
+            stand += standing[i].version == entry->version;
+        else if (w->followed && standing[i].age == w->age)
+            followed_stand += standing[i].version == entry->followed_version;
     }
-    CU_ASSERT(stands == twin.end - twin.held && log_kept_bytes(log) == bytes);
-    CU_ASSERT_EQUAL(log->window_bytes, 0);
+    for (uint64_t number = twin.held; number < twin.end; number++) {
+        replaced += twin.entries[number].version > 0;
+        CU_ASSERT(!twin.entries[number].wiped || twin.entries[number].version);
+    }
+    CU_ASSERT_EQUAL(stand, replaced);
+    CU_ASSERT_EQUAL(followed_stand, w->followed ? twin.end - twin.held : 0);
+}
+
+static uint64_t author_of(uint64_t number)
+{
+    return number * 0x9e3779b97f4a7c15u;
+}
+
+static void check_author(const struct world *w, uint64_t number)
+{
+    bool held = number >= twin.held && number < twin.end;
+
+    CU_ASSERT_EQUAL(log_author(&w->log, number), held ? author_of(number) | 1 : 0);
+    CU_ASSERT_EQUAL(log_is_replaced(&w->log, number), held && twin.entries[number].version);
+    if (w->followed)
+        CU_ASSERT_EQUAL(log_author(&w->follower, number), held);
 }
 
 static uint64_t check_chains(const struct world *w)
@@ -345,42 +411,53 @@ static void check_world(struct world *w)
     CU_ASSERT(check_chains(w) <= atomic_load(&w->bytes_used));
     if (w->followed)
         check_follower(w);
-    for (uint64_t number = twin.held; number < twin.end; number++)
-        CU_ASSERT(!twin.entries[number].wiped);
+    check_standing(w);
+    check_author(w, below(w, twin.end + 1));
 }
 
 /* The follower: its entry n is entry n of the log, a byte at a time backwards, and n % 3 bytes. */
 
 static size_t follower_bytes(uint64_t number)
 {
-    return twin.entries[number].bytes + number % 3;
+    return present(number).len + number % 3;
+}
+
+static void write_follower_entry(uint8_t *dst, uint64_t number)
+{
+    struct slice entry = present(number);
+
+    memset(dst, 'F', number % 3);
+    for (size_t i = 0; i < entry.len; i++)
+        dst[number % 3 + i] = entry.data[entry.len - 1 - i];
 }
 
 static bool is_follower_entry(struct slice bytes, uint64_t number)
 {
-    size_t more = number % 3;
+    static uint8_t entry[ENTRY_MAX + 2];
 
-    if (bytes.len != follower_bytes(number))
-        return false;
-    for (size_t i = more; i < bytes.len; i++)
-        if (bytes.data[i] != expected(number)[bytes.len - 1 - i])
-            return false;
-    return true;
+    write_follower_entry(entry, number);
+    return slice_equal(bytes, slice_make(entry, follower_bytes(number)));
+}
+
+static void note_standing(uint64_t number, unsigned age, uint32_t version, struct slice bytes)
+{
+    CU_ASSERT_FATAL(standing_count < STANDING_MAX);
+    standing[standing_count++] = (struct standing){
+        .number = number, .age = age, .version = version, .at = bytes.data, .bytes = bytes.len};
 }
 
 /* Entry `number` of the log, which has it, into the follower. */
 static void follow_entry(struct world *w, const struct log_slot *slot, uint64_t number)
 {
+    struct entry *entry = &twin.entries[number];
     size_t bytes = follower_bytes(number);
 
     CU_ASSERT(slot->number == number && slot->cap >= bytes);
-    memset(slot->bytes, 'F', number % 3);
-    for (size_t i = number % 3; i < bytes; i++)
-        slot->bytes[i] = expected(number)[bytes - 1 - i];
-    CU_ASSERT_FATAL(standing_count < STANDING_MAX);
-    standing[standing_count++] =
-        (struct standing){.number = number, .age = w->age, .at = slot->bytes, .bytes = bytes};
-    log_commit(&w->follower, slot, bytes, twin.entries[number].time_ms);
+    write_follower_entry(slot->bytes, number);
+    entry->followed_bytes = (uint32_t)bytes;
+    entry->followed_version = entry->followed_other_bytes = 0;
+    note_standing(number, w->age, 0, slice_make(slot->bytes, bytes));
+    log_commit(&w->follower, slot, bytes, entry->time_ms);
 }
 
 static void step_begin_following(struct world *w)
@@ -476,6 +553,7 @@ static void step_append(struct world *w)
     }
     CU_ASSERT(slot.number == twin.end && slot.cap == bytes + spare);
     memcpy(slot.bytes, expected(slot.number), bytes);
+    slot.author = author_of(slot.number);
     if (below(w, 10) == 0) /* a slot that is not committed is forgotten */
         return;
     log_commit(&w->log, &slot, bytes, w->now_ms);
@@ -488,6 +566,57 @@ static void step_append(struct world *w)
 static uint64_t visible(const struct world *w)
 {
     return greater(twin.held, twin_expired(w->now_ms));
+}
+
+/* Returns 0 and the twin knows of it, or -ENOENT, or -ENOMEM with nothing changed. */
+static int replace(struct world *w, uint64_t number, uint32_t bytes)
+{
+    struct entry *entry = &twin.entries[number];
+    const uint8_t *data = expected_version(number, entry->version + 1);
+    struct log_replacement *by = log_replacement_new(&w->env, slice_make(data, bytes));
+    int error = by ? log_replace(&w->log, number, by, w->now_ms) : -ENOMEM;
+
+    if (error) {
+        log_replacement_free(by);
+        return error;
+    }
+    entry->version++;
+    entry->other_bytes = bytes;
+    note_standing(number, 0, entry->version, slice_make(by->bytes, bytes));
+    twin_apply_limits();
+    return 0;
+}
+
+static void replace_followed(struct world *w, uint64_t number)
+{
+    static uint8_t form[ENTRY_MAX + 2];
+    struct entry *entry = &twin.entries[number];
+
+    write_follower_entry(form, number);
+    struct log_replacement *by =
+        log_replacement_new(&w->env, slice_make(form, follower_bytes(number)));
+    CU_ASSERT_PTR_NOT_NULL_FATAL(by);
+    CU_ASSERT_EQUAL(log_replace(&w->follower, number, by, w->now_ms), 0);
+    entry->followed_version++;
+    entry->followed_other_bytes = by->len;
+    note_standing(number, w->age, entry->followed_version, slice_make(by->bytes, by->len));
+}
+
+static void step_replace(struct world *w)
+{
+    uint64_t number =
+        below(w, 3) ? visible(w) + below(w, twin.end - visible(w) + 1) : below(w, twin.end + 1);
+    bool there = number >= visible(w) && number < twin.end;
+
+    if (number > ENTRIES_MAX)
+        return;
+    if (below(w, 10) == 0)
+        mem_fail_after(0);
+    int error = replace(w, number, (uint32_t)some_size(w));
+    mem_fail_after(-1);
+    CU_ASSERT(error == -ENOMEM || error == (there ? 0 : -ENOENT));
+    if (!error && w->followed)
+        replace_followed(w, number);
 }
 
 static void check_gap(const struct world *w, const struct log_cursor *before,
@@ -507,9 +636,9 @@ static size_t match_whole(const uint8_t *got, size_t cap, struct log_cursor *at)
 {
     size_t done = 0;
 
-    while (at->next < twin.end && twin.entries[at->next].bytes - at->offset <= cap - done) {
-        size_t bytes = twin.entries[at->next].bytes - at->offset;
-        CU_ASSERT(memcmp(got + done, expected(at->next) + at->offset, bytes) == 0);
+    while (at->next < twin.end && present(at->next).len - at->offset <= cap - done) {
+        size_t bytes = present(at->next).len - at->offset;
+        CU_ASSERT(memcmp(got + done, present(at->next).data + at->offset, bytes) == 0);
         done += bytes;
         at->next++;
         at->offset = 0;
@@ -537,13 +666,18 @@ static void step_read(struct world *w)
         check_gap(w, &before, cursor, result, &read);
         return;
     }
+    if (before.offset && before.version != twin.entries[before.next].version) {
+        CU_ASSERT(result == LOG_TORN && read.from == before.next && read.to == before.next);
+        CU_ASSERT(cursor->next == before.next + 1 && cursor->offset == 0);
+        return;
+    }
     size_t bytes = match_whole(dst, cap, &before);
     if (!bytes && !cut && !before.offset) {
         CU_ASSERT(result == LOG_FULL && cursor->next == before.next && !cursor->offset);
         return;
     }
     if (!bytes) {
-        CU_ASSERT(memcmp(dst, expected(before.next) + before.offset, cap) == 0);
+        CU_ASSERT(memcmp(dst, present(before.next).data + before.offset, cap) == 0);
         bytes = cap;
         before.offset += (uint32_t)cap;
     }
@@ -568,9 +702,11 @@ static void step_next(struct world *w)
         check_gap(w, &before, cursor, result, &read);
     } else {
         CU_ASSERT(result == LOG_BYTES && cursor->next == before.next + 1);
-        CU_ASSERT_EQUAL(bytes.len, twin.entries[before.next].bytes);
+        CU_ASSERT_EQUAL(bytes.len, present(before.next).len);
+        uint32_t version = twin.entries[before.next].version;
+        CU_ASSERT_EQUAL(log_cursor_is_replaced(cursor), version > 0);
         reader->slices[reader->slices_count++] =
-            (struct held_slice){.bytes = bytes, .number = before.next};
+            (struct held_slice){.bytes = bytes, .number = before.next, .version = version};
     }
 }
 
@@ -581,7 +717,8 @@ static void step_quiesce(struct world *w, uint32_t index)
 
     for (unsigned i = 0; i < reader->slices_count; i++) {
         const struct held_slice *held = &reader->slices[i];
-        CU_ASSERT(memcmp(held->bytes.data, expected(held->number), held->bytes.len) == 0);
+        CU_ASSERT(memcmp(held->bytes.data, expected_version(held->number, held->version),
+                         held->bytes.len) == 0);
     }
     reader->slices_count = 0;
     if (below(w, 4) == 0) {
@@ -615,8 +752,16 @@ static void step_settle(struct world *w)
     CU_ASSERT(!w->bin.first);
     for (uint64_t number = 1; number < twin.expired; number++)
         CU_ASSERT(twin.entries[number].wiped);
-    for (size_t i = 0; i < standing_count; i++)
-        CU_ASSERT(w->followed && standing[i].age == w->age && standing[i].number >= twin.held);
+    for (uint64_t number = twin.held; number < twin.end; number++)
+        CU_ASSERT(twin.entries[number].wiped == (twin.entries[number].version > 0));
+    for (size_t i = 0; i < standing_count; i++) {
+        const struct entry *entry = &twin.entries[standing[i].number];
+        if (standing[i].age == 0)
+            CU_ASSERT(standing[i].number >= twin.expired && standing[i].version == entry->version)
+        else
+            CU_ASSERT(w->followed && standing[i].age == w->age && standing[i].number >= twin.held &&
+                      standing[i].version == entry->followed_version);
+    }
     CU_ASSERT_EQUAL(check_chains(w), atomic_load(&w->bytes_used));
 }
 
@@ -663,6 +808,8 @@ static void step(struct world *w)
         step_limits(w);
     else if (choice < 997)
         step_clear(w);
+    if (below(w, 8) == 0)
+        step_replace(w);
     if (w->followed)
         log_follow(&w->follower);
 
@@ -724,6 +871,7 @@ static int append(struct world *w, size_t bytes)
     if (error)
         return error;
     memcpy(slot.bytes, expected(slot.number), bytes);
+    slot.author = author_of(slot.number);
     log_commit(&w->log, &slot, bytes, w->now_ms);
     twin_expire(w->now_ms);
     twin_append(&slot, bytes, w->now_ms);
@@ -800,6 +948,123 @@ static void test_log__nothing_expired_is_read_without_a_sweep(void)
         CU_ASSERT(log_first(&w.log, 1099) == 1 && log_first(&w.log, 1100) == 2);
         world_deinit(&w);
     }
+}
+
+/* Whoever has read the old bytes in this turn still has them; nobody gets them any more. */
+static void test_log__a_replaced_entry_is_read_no_more_and_wiped_when_nobody_is_inside(void)
+{
+    static struct world w;
+    struct log_cursor cursor, other;
+    struct slice bytes;
+    struct log_read read;
+    uint8_t dst[256];
+
+    plain_world(&w, &from_last);
+    for (int i = 0; i < 3; i++)
+        CU_ASSERT(append(&w, 50) == 0);
+    log_cursor_init(&cursor, 2);
+    CU_ASSERT(log_next(&w.log, &cursor, w.now_ms, &bytes, &read) == LOG_BYTES);
+    CU_ASSERT(!log_cursor_is_replaced(&cursor) && replace(&w, 2, 9) == 0);
+    CU_ASSERT(memcmp(bytes.data, expected(2), 50) == 0);
+    epoch_quiesce(&w.epoch, 0);
+    epoch_collect(&w.bin);
+    CU_ASSERT(!twin.entries[2].wiped && memcmp(bytes.data, expected(2), 50) == 0);
+
+    log_cursor_init(&other, 1);
+    CU_ASSERT(log_read(&w.log, &other, w.now_ms, dst, sizeof(dst), true, &read) == LOG_BYTES);
+    CU_ASSERT(read.bytes == 109 && other.next == 4 && memcmp(dst, expected(1), 50) == 0);
+    CU_ASSERT(memcmp(dst + 50, expected_version(2, 1), 9) == 0);
+    CU_ASSERT(memcmp(dst + 59, expected(3), 50) == 0);
+    log_cursor_init(&other, 2);
+    CU_ASSERT(log_next(&w.log, &other, w.now_ms, &bytes, &read) == LOG_BYTES);
+    CU_ASSERT(bytes.len == 9 && log_cursor_is_replaced(&other));
+    CU_ASSERT(log_cursor_time_ms(&other) == w.now_ms && log_kept_bytes(&w.log) == 150);
+
+    quiesce_all(&w);
+    epoch_collect(&w.bin);
+    CU_ASSERT(twin.entries[2].wiped && !twin.entries[1].wiped && !twin.entries[3].wiped);
+    world_deinit(&w);
+}
+
+/* The old bytes' rest is gone, be they the entry's own or what had replaced them. */
+static void test_log__a_cursor_within_an_entry_is_torn_when_it_is_replaced(void)
+{
+    static struct world w;
+    struct log_cursor cursor;
+    struct log_read read;
+    uint8_t dst[100];
+
+    plain_world(&w, &from_last);
+    CU_ASSERT(append(&w, 90) == 0 && append(&w, 20) == 0);
+    for (int version = 0; version < 3; version++) {
+        log_cursor_init(&cursor, 1);
+        CU_ASSERT(log_read(&w.log, &cursor, w.now_ms, dst, 10, true, &read) == LOG_BYTES);
+        CU_ASSERT(cursor.next == 1 && cursor.offset == 10);
+        CU_ASSERT_EQUAL(replace(&w, 1, 90), 0);
+        quiesce_all(&w);
+        epoch_collect(&w.bin);
+        CU_ASSERT(log_read(&w.log, &cursor, w.now_ms, dst, 100, true, &read) == LOG_TORN);
+        CU_ASSERT(read.from == 1 && read.to == 1 && cursor.next == 2 && !cursor.offset);
+        CU_ASSERT(log_read(&w.log, &cursor, w.now_ms, dst, 100, true, &read) == LOG_BYTES);
+        CU_ASSERT(read.bytes == 20 && memcmp(dst, expected(2), 20) == 0);
+    }
+    world_deinit(&w);
+}
+
+static void test_log__what_is_dropped_expired_or_not_there_cannot_be_replaced(void)
+{
+    static struct world w;
+
+    plain_world(&w, &per_message);
+    CU_ASSERT(replace(&w, 0, 5) == -ENOENT && replace(&w, 1, 5) == -ENOENT);
+    CU_ASSERT(append(&w, 20) == 0);
+    w.now_ms += 50;
+    CU_ASSERT(append(&w, 20) == 0 && replace(&w, 3, 5) == -ENOENT);
+    w.now_ms += 50; /* no sweep has come by */
+    CU_ASSERT(replace(&w, 1, 5) == -ENOENT && replace(&w, 2, 5) == 0);
+    step_settle(&w);
+    CU_ASSERT_EQUAL(replace(&w, 1, 5), -ENOENT);
+    w.now_ms += 50;
+    step_settle(&w);
+    CU_ASSERT(standing_count == 0 && atomic_load(&w.bytes_used) == 0);
+    world_deinit(&w);
+}
+
+/* What must go can go, though the memory for messages is used up. */
+static void test_log__replacing_is_not_held_up_by_the_bound_of_all_logs(void)
+{
+    static struct world w;
+
+    plain_world(&w, &from_last);
+    w.env.bytes_max = 3000;
+    while (append(&w, 60) == 0)
+        ;
+    for (uint64_t number = 1; number < twin.end; number++)
+        CU_ASSERT_EQUAL(replace(&w, number, 10), 0);
+    check_world(&w);
+    step_settle(&w);
+    world_deinit(&w);
+}
+
+/* Entries that lie further apart than an index entry can say go to other segments. */
+static void test_log__times_are_right_however_long_the_log_lives(void)
+{
+    static struct world w;
+    struct log_limits limits = from_last;
+    struct log_cursor cursor;
+    struct slice bytes;
+    struct log_read read;
+
+    limits.ttl_ms = UINT64_MAX / 2;
+    plain_world(&w, &limits);
+    log_cursor_init(&cursor, 1);
+    for (int i = 0; i < 40; i++, w.now_ms += UINT32_MAX / 3) {
+        CU_ASSERT(append(&w, 20) == 0);
+        CU_ASSERT(log_next(&w.log, &cursor, w.now_ms, &bytes, &read) == LOG_BYTES);
+        CU_ASSERT_EQUAL(log_cursor_time_ms(&cursor), w.now_ms);
+    }
+    check_world(&w);
+    world_deinit(&w);
 }
 
 /* Else a caller whose record is full would take the room for read. */
@@ -943,6 +1208,11 @@ int main(void)
         UNIT_TEST(test_log__a_segment_that_dies_while_a_wipe_is_owed_is_freed_after_it),
         UNIT_TEST(test_log__a_reader_inside_keeps_what_has_expired_in_memory),
         UNIT_TEST(test_log__nothing_expired_is_read_without_a_sweep),
+        UNIT_TEST(test_log__a_replaced_entry_is_read_no_more_and_wiped_when_nobody_is_inside),
+        UNIT_TEST(test_log__a_cursor_within_an_entry_is_torn_when_it_is_replaced),
+        UNIT_TEST(test_log__what_is_dropped_expired_or_not_there_cannot_be_replaced),
+        UNIT_TEST(test_log__replacing_is_not_held_up_by_the_bound_of_all_logs),
+        UNIT_TEST(test_log__times_are_right_however_long_the_log_lives),
         UNIT_TEST(test_log__no_room_at_all_is_not_the_end_of_the_log),
         UNIT_TEST(test_log__the_newest_entry_is_kept_whatever_its_size),
         UNIT_TEST(test_log__all_logs_together_stay_within_their_bound),
