@@ -107,7 +107,7 @@ everyWay(fewer(WAYS), {}, (at) => {
     await until(() => page.of('member').at(-1).count === 1, 'it has left');
     assert.deepEqual(page.of('member').at(-1), { room, uid: chat.uid, name: 'Nat', on: false, count: 1 });
     page.socket.emit('leave', { room });
-    await until(async () => (await chat.members(room)).count === 0, 'all have left');
+    await until(async () => (await chat.ask('members', { room })).code === 'no_such_room', 'all have left, and nothing was said');
   });
 
   both('the upgrade is nobody\'s going and coming', async ({ open, connect }) => {
