@@ -46,6 +46,8 @@ static void sweep(struct timer *timer, uint64_t now_ms)
         directory->count_due(directory->user, room, now_ms);
     if (room->linger_ms <= now_ms)
         room->linger_ms = 0;
+    if (room->sanctions.next_ms <= now_ms)
+        sanctions_expire(&room->sanctions, now_ms);
     if (!room_settle(room))
         room_schedule(room);
 }
@@ -60,6 +62,8 @@ void room_schedule(struct room *room)
         due = room->counted_ms + COUNT_EVERY_MS;
     if (room->linger_ms && room->linger_ms < due)
         due = room->linger_ms;
+    if (room->sanctions.next_ms < due)
+        due = room->sanctions.next_ms;
     if (due == UINT64_MAX)
         wheel_cancel(room->directory->wheel, &room->sweep);
     else
@@ -74,6 +78,22 @@ static void new_epoch(char epoch[ROOM_EPOCH_BYTES])
     encode_base64url(epoch, bits, sizeof(bits));
 }
 
+/* An empty log, numbered from 1, under a new epoch. */
+static void begin_life(struct room *room)
+{
+    const struct directory *directory = room->directory;
+
+    room->retention = retention_for(directory->rules, room_name(room));
+    struct log_limits limits = {.ttl_ms = (uint64_t)room->retention.ttl_s * 1000,
+                                .ttl_from = room->retention.ttl_from,
+                                .messages_max = room->retention.max_messages,
+                                .bytes_max = room->retention.max_bytes,
+                                .window_bytes = directory->delivery_window};
+    log_init(&room->log, &room->directory->env, &limits);
+    new_epoch(room->epoch);
+    atomic_init(&room->closed, false);
+}
+
 struct room *directory_open(struct directory *directory, struct slice name)
 {
     struct room *room = directory_find(directory, name);
@@ -85,21 +105,15 @@ struct room *directory_open(struct directory *directory, struct slice name)
     if (!room)
         return NULL;
     room->directory = directory;
-    room->retention = retention_for(directory->rules, name);
-    struct log_limits limits = {.ttl_ms = (uint64_t)room->retention.ttl_s * 1000,
-                                .ttl_from = room->retention.ttl_from,
-                                .messages_max = room->retention.max_messages,
-                                .bytes_max = room->retention.max_bytes,
-                                .window_bytes = directory->delivery_window};
-    log_init(&room->log, &directory->env, &limits);
     timer_init(&room->sweep, sweep);
     list_init(&room->seats);
     table_init(&room->users);
     table_init(&room->cids);
     list_init(&room->cids_by_age);
-    new_epoch(room->epoch);
+    sanctions_init(&room->sanctions);
     room->name_len = (uint8_t)name.len;
     memcpy(room->name, name.data, name.len);
+    begin_life(room);
     table_insert(&directory->rooms, &room->link, hash_bytes(name));
     return room;
 }
@@ -130,6 +144,7 @@ static void room_free(struct room *room)
     log_deinit(&room->log);
     room_forget_cids(room, UINT64_MAX);
     table_deinit(&room->cids);
+    sanctions_deinit(&room->sanctions);
     free_users(room);
     mem_wipe(room->name, room->name_len);
     mem_free(room);
@@ -137,6 +152,8 @@ static void room_free(struct room *room)
 
 void room_linger(struct room *room, uint64_t until_ms)
 {
+    if (room_is_closed(room))
+        return;
     if (until_ms > room->linger_ms)
         room->linger_ms = until_ms;
     room_schedule(room);
@@ -146,6 +163,13 @@ bool room_settle(struct room *room)
 {
     if (room->sessions || !log_is_empty(&room->log) || room->linger_ms)
         return false;
+    if (!sanctions_none(&room->sanctions)) {
+        if (room_is_closed(room)) { /* no shard has a seat, so none reads log or epoch */
+            log_deinit(&room->log);
+            begin_life(room);
+        }
+        return false;
+    }
     room_free(room);
     return true;
 }

@@ -4,6 +4,7 @@
 #include "ringroom/base/hash.h"
 #include "ringroom/base/utf8.h"
 #include "ringroom/room/directory.h"
+#include "room_parts.h"
 
 #include <errno.h>
 
@@ -94,7 +95,7 @@ static void publish_members(struct room *room)
 int room_join(struct room *room, struct room_seat *seat, struct slice uid, struct slice name,
               bool *ret_came)
 {
-    int error = open_notices(room);
+    int error = room_is_closed(room) ? -ESHUTDOWN : open_notices(room);
     struct room_user *user = room_find_user(room, uid);
 
     if (error)
@@ -144,19 +145,26 @@ bool room_leave(struct room *room, struct room_seat *seat, struct slice uid)
 
 /* The projection */
 
-/* Puts the other form of `entry` where it goes, unpublished: the slot's `cap` bytes. */
-static int prepare_projected(const struct room *room, struct log *projection, struct slice entry,
-                             uint64_t now_ms, struct log_slot *ret_slot)
+/* Puts bytes where the projection's next entry goes, unpublished: the slot's `cap` bytes. */
+static int put_projected(struct log *projection, struct slice bytes, uint64_t time_ms,
+                         struct log_slot *ret_slot)
 {
-    const struct directory *directory = room->directory;
-    struct slice bytes;
-    int error = directory->project(directory->user, room, entry, &bytes);
+    int error = log_prepare(projection, bytes.len, time_ms, ret_slot);
 
-    if (!error)
-        error = log_prepare(projection, bytes.len, now_ms, ret_slot);
     if (!error)
         memcpy(ret_slot->bytes, bytes.data, bytes.len);
     return error;
+}
+
+/* The other form of the entry that the cursor has just given. */
+static int project_one(const struct room *room, const struct log_cursor *cursor, struct slice entry,
+                       struct slice *ret_bytes)
+{
+    const struct directory *directory = room->directory;
+
+    return log_cursor_is_replaced(cursor)
+               ? directory->project_deleted(directory->user, room, cursor->next - 1, ret_bytes)
+               : directory->project(directory->user, room, entry, ret_bytes);
 }
 
 static int project_all(const struct room *room, struct log *projection, uint64_t now_ms)
@@ -164,14 +172,17 @@ static int project_all(const struct room *room, struct log *projection, uint64_t
     struct log_cursor cursor;
     struct log_slot slot;
     struct log_read gap;
-    struct slice entry;
+    struct slice entry, bytes;
     int error = 0;
 
     log_cursor_init(&cursor, log_end(projection));
     while (!error && log_next(&room->log, &cursor, now_ms, &entry, &gap) == LOG_BYTES) {
-        error = prepare_projected(room, projection, entry, now_ms, &slot);
+        uint64_t time_ms = log_cursor_time_ms(&cursor);
+        error = project_one(room, &cursor, entry, &bytes);
         if (!error)
-            log_commit(projection, &slot, slot.cap, log_cursor_time_ms(&cursor));
+            error = put_projected(projection, bytes, time_ms, &slot);
+        if (!error)
+            log_commit(projection, &slot, slot.cap, time_ms);
     }
     return error;
 }
@@ -266,6 +277,17 @@ static void cid_hashes(struct slice uid, struct slice cid, uint64_t *ret_hash, u
     mem_wipe(text, len);
 }
 
+uint64_t room_author_mark(struct slice uid, uint64_t seq)
+{
+    uint8_t text[1 + sizeof(seq) + ROOM_UID_MAX];
+
+    CHECK(uid.len <= ROOM_UID_MAX);
+    text[0] = 3;
+    memcpy(text + 1, &seq, sizeof(seq));
+    memcpy(text + 1 + sizeof(seq), uid.data, uid.len);
+    return hash_bytes(slice_make(text, 1 + sizeof(seq) + uid.len));
+}
+
 static bool cid_matches(const struct table_link *link, const void *key)
 {
     return container_of(link, struct room_cid, link)->check == *(const uint64_t *)key;
@@ -319,15 +341,20 @@ int room_prepare(struct room *room, struct slice uid, struct slice cid, size_t b
 {
     struct room_message message = {.ts_ms =
                                        wall_ms > room->last_ts_ms ? wall_ms : room->last_ts_ms};
+    if (room_is_closed(room))
+        return -ESHUTDOWN;
     int error = log_prepare(&room->log, bytes, now_ms, &message.slot);
 
     if (room->projection) /* that may have expired something */
         log_follow(room->projection);
     if (!error && cid.len)
         error = mark_new(room, uid, cid, &message.mark);
-    if (!error)
-        *ret_message = message;
-    return error;
+    if (error)
+        return error;
+    if (uid.len)
+        message.slot.author = room_author_mark(uid, message.slot.number);
+    *ret_message = message;
+    return 0;
 }
 
 void room_cancel(struct room *room, struct room_message *message)
@@ -342,8 +369,11 @@ int room_commit(struct room *room, struct room_message *message, size_t bytes, u
     struct log_slot projected;
 
     if (room->projection) {
-        struct slice entry = slice_make(message->slot.bytes, bytes);
-        int error = prepare_projected(room, room->projection, entry, now_ms, &projected);
+        const struct directory *directory = room->directory;
+        struct slice entry = slice_make(message->slot.bytes, bytes), form;
+        int error = directory->project(directory->user, room, entry, &form);
+        if (!error)
+            error = put_projected(room->projection, form, now_ms, &projected);
         if (error) {
             room_cancel(room, message);
             return error;
@@ -374,7 +404,7 @@ bool room_notify(struct room *room, uint64_t except, struct slice wire, uint64_t
 {
     struct log_slot slot;
 
-    if (!room->notices ||
+    if (!room->notices || room_is_closed(room) ||
         log_prepare(room->notices, ROOM_NOTICE_HEAD + wire.len, now_ms, &slot) != 0)
         return false;
     memcpy(slot.bytes, &except, ROOM_NOTICE_HEAD);

@@ -12,6 +12,9 @@ typedef void directory_count_fn(void *user, struct room *room, uint64_t now_ms);
  * call. 0, -ENOMEM, -ENOBUFS. Leaves the room alone. */
 typedef int room_project_fn(void *user, const struct room *room, struct slice entry,
                             struct slice *ret_bytes);
+/* The same of a deleted message: what stands in its place in the other form. */
+typedef int room_project_deleted_fn(void *user, const struct room *room, uint64_t seq,
+                                    struct slice *ret_bytes);
 
 struct directory {
     struct table rooms; /* struct room, by name */
@@ -20,7 +23,8 @@ struct directory {
     const struct retention_rules *rules;
     uint64_t delivery_window;
     directory_count_fn *count_due;
-    room_project_fn *project; /* NULL where room_project() is never called */
+    room_project_fn *project;                 /* NULL where room_project() is never called */
+    room_project_deleted_fn *project_deleted; /* NULL where room_delete() is never called, too */
     void *user;
 };
 

@@ -1,19 +1,21 @@
 /* room.h - one room as its owner shard sees it: who is in it, what was said, what is kept.
  *
  * Threads   the owner shard only, but for what other shards read while they have
- *           a seat here: name, epoch, log and notices (log_read and the like);
- *           and projection, while they have a session here that reads it.
+ *           a seat here: name, epoch, closed, log and notices (log_read and the
+ *           like); and projection, while they have a session here that reads it.
  * Ownership the directory owns rooms. A seat belongs to the shard that sits in
  *           it; it is lent to the room from its first session to its last.
  * Life      from the first join or message until the last session has left, the
- *           last message has expired and nobody is waited for (room_linger()):
- *           room_settle() frees it then. */
+ *           last message has expired, nobody is waited for (room_linger()) and
+ *           nobody is banned or muted: room_settle() frees it then. What else may
+ *           be done to it, and how it is closed: moderation.h. */
 #pragma once
 
 #include "ringroom/base/list.h"
 #include "ringroom/base/table.h"
 #include "ringroom/base/wheel.h"
 #include "ringroom/room/log.h"
+#include "ringroom/room/sanctions.h"
 
 enum {
     ROOM_NAME_MAX = 128, /* bytes */
@@ -60,6 +62,7 @@ struct room {
     struct log *projection;
     uint32_t projected; /* sessions that read it */
     struct timer sweep; /* set while something will expire or end, or a count is due */
+    struct sanctions sanctions;
     struct list seats;
     struct table users;
     struct table cids;             /* struct room_cid; remembered as long as its message is kept */
@@ -71,6 +74,7 @@ struct room {
     uint64_t counted_ms; /* when the last count-only presence notice was sent */
     bool count_due;      /* presence changed since */
     uint64_t linger_ms;  /* not freed before this moment; 0 from when the sweep has seen it pass */
+    _Atomic bool closed; /* from room_close() until the last session has left */
     char epoch[ROOM_EPOCH_BYTES];
     uint8_t name_len;
     char name[];
@@ -92,6 +96,12 @@ static inline struct slice room_user_name(const struct room_user *user)
 {
     return slice_make(user->text + user->uid_len, user->name_len);
 }
+/* Any shard with a seat. Its members are to leave, and nobody may come in. */
+static inline bool room_is_closed(const struct room *room)
+{
+    /* Acquire: pairs with the release store of room_close(). */
+    return atomic_load_explicit(&room->closed, memory_order_acquire);
+}
 /* 1 to ROOM_NAME_MAX bytes of UTF-8 without control characters. */
 bool room_name_valid(struct slice name);
 
@@ -101,8 +111,9 @@ static inline uint32_t room_members(const struct room *room)
     return room->users.count;
 }
 
-/* One more session of `uid` on that seat. 0 and *ret_came (its first session), or -ENOMEM with
- * nothing changed. The name given last is the user's. */
+/* One more session of `uid` on that seat. 0 and *ret_came (its first session); or, with nothing
+ * changed, -ENOMEM or -ESHUTDOWN (the room is closed). Who is banned, the caller looks up. The name
+ * given last is the user's. */
 int room_join(struct room *room, struct room_seat *seat, struct slice uid, struct slice name,
               bool *ret_came);
 /* One session less, which does not read the projection any more. True where it was the user's last
@@ -161,8 +172,9 @@ struct room_message {
     struct room_cid *mark;
 };
 
-/* Room for `bytes` wire bytes; `cid` may be empty. Errors as log_prepare(). Either commit or cancel
- * follows, before anything else is done to the room. */
+/* Room for `bytes` wire bytes; `cid` may be empty, and so may `uid`, where nobody is the author.
+ * Errors as log_prepare(), or -ESHUTDOWN (the room is closed). Either commit or cancel follows,
+ * before anything else is done to the room. */
 int room_prepare(struct room *room, struct slice uid, struct slice cid, size_t bytes,
                  uint64_t now_ms, uint64_t wall_ms, struct room_message *ret_message);
 /* Publishes the slot's first `bytes` bytes, in both forms where someone reads the other one. 0; or,
@@ -182,8 +194,8 @@ bool room_notify(struct room *room, uint64_t except, struct slice wire, uint64_t
 void room_schedule(struct room *room);
 /* Keeps the room, and with it its epoch, until that moment at least, so that its only member finds
  * it again after a short break. The sweep comes by then and settles it. Never shortens an earlier
- * one. */
+ * one. Nothing where the room is closed. */
 void room_linger(struct room *room, uint64_t until_ms);
-/* Frees the room where nobody is in it, nothing is kept and it does not linger. True where it is
- * gone. */
+/* Frees the room where nobody is in it, nothing is kept, nobody is banned or muted and it does not
+ * linger; a closed one that must stay opens again, with a new epoch. True where it is gone. */
 bool room_settle(struct room *room);
