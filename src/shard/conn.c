@@ -288,16 +288,14 @@ void conn_abort(struct conn *conn)
     stream_close(&conn->stream);
 }
 
+/* A `joined` that is being sent in fragments is left as it is: a close frame may come among them,
+ * and the client then knows that it did not get the message. */
 static void start_closing(struct conn *conn)
 {
-    if (conn->client.session && conn->client.session->streaming)
-        conn_end_history(conn);
     if (conn->cut && !conn_complete_cut(conn)) {
         conn_abort(conn);
         return;
     }
-    if (conn->phase == CONN_DEAD)
-        return;
     tell_session(conn);
     session_lost(&conn->client);
     client_leave_all(&conn->client);
