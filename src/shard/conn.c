@@ -153,8 +153,8 @@ static bool leaving(struct client *client, struct member *member)
 {
     struct conn *conn = conn_of(client);
 
-    if (client->session && client->session->streaming == member)
-        conn_end_history(conn);
+    if (client->session && client->session->streaming == member && !conn_end_history(conn))
+        return false;
     return conn->cut != member || conn_complete_cut(conn);
 }
 

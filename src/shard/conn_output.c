@@ -218,26 +218,26 @@ static bool gather_messages(struct conn *conn, struct member *member, struct gat
 
 /* `joined`, with a history of any length, as fragments of one message: a few in `out` at a time. */
 
-static void put_fragment(struct conn *conn, enum ws_opcode opcode, bool last, int error)
+/* What lies in shard->text. False: memory has run out. */
+static bool put_fragment(struct conn *conn, enum ws_opcode opcode, bool last)
 {
-    struct buf *text = &conn->shard->text;
+    const struct buf *text = &conn->shard->text;
     uint8_t header[WS_HEADER_MAX];
     size_t header_bytes = ws_fragment_header(header, opcode, text->len, last);
 
-    if (error || buf_append(&conn->out, header, header_bytes) != 0 ||
-        buf_append(&conn->out, text->data, text->len) != 0)
-        conn_abort(conn);
+    return buf_append(&conn->out, header, header_bytes) == 0 &&
+           buf_append(&conn->out, text->data, text->len) == 0;
 }
 
 /* What had to wait for the last fragment. */
-static void append_later(struct conn *conn)
+static bool append_later(struct conn *conn)
 {
     struct buf *later = &conn->client.session->later;
 
     if (buf_append(&conn->out, later->data, later->len) != 0)
-        conn_abort(conn);
-    else
-        buf_release(later);
+        return false;
+    buf_release(later);
+    return true;
 }
 
 static void fill_history(struct conn *conn)
@@ -247,31 +247,31 @@ static void fill_history(struct conn *conn)
     while (is_streaming(conn) && conn->out.len < sizeof(conn->shard->plain)) {
         struct member *member = session->streaming;
         struct log_read gap;
-        int error = session_history_next(session, shard_text(conn->shard), &gap);
-        put_fragment(conn, WS_CONTINUATION, !session->streaming, error);
-        if (conn->phase != CONN_DEAD && gap.to)
+        if (session_history_next(session, shard_text(conn->shard), &gap) != 0 ||
+            !put_fragment(conn, WS_CONTINUATION, !session->streaming)) {
+            conn_abort(conn);
+            return;
+        }
+        if (gap.to)
             conn_send_gap(conn, member, &gap); /* waits for the last fragment */
-        if (conn->phase != CONN_DEAD && !session->streaming)
-            append_later(conn);
+        if (conn->phase != CONN_DEAD && !session->streaming && !append_later(conn))
+            conn_abort(conn);
     }
 }
 
-void conn_end_history(struct conn *conn)
+bool conn_end_history(struct conn *conn)
 {
-    int error = session_history_end(conn->client.session, shard_text(conn->shard));
-
-    put_fragment(conn, WS_CONTINUATION, true, error);
-    if (conn->phase != CONN_DEAD)
-        append_later(conn);
+    return session_history_end(conn->client.session, shard_text(conn->shard)) == 0 &&
+           put_fragment(conn, WS_CONTINUATION, true) && append_later(conn);
 }
 
 static void start_history(struct conn *conn, struct member *member)
 {
-    int error = session_history_begin(member, shard_text(conn->shard));
-
-    put_fragment(conn, WS_TEXT, false, error);
-    if (conn->phase != CONN_DEAD)
+    if (session_history_begin(member, shard_text(conn->shard)) == 0 &&
+        put_fragment(conn, WS_TEXT, false))
         fill_history(conn);
+    else
+        conn_abort(conn);
 }
 
 /* One room with news. False where the record is full, or something must go before it. */

@@ -138,6 +138,7 @@ void conn_want_flush(struct conn *conn);
 /* The last send is through. */
 void conn_writable(struct conn *conn);
 void conn_flush(struct conn *conn);
-/* Brings the `joined` that is being sent in fragments to an end. */
-void conn_end_history(struct conn *conn);
+/* Brings the `joined` that is being sent in fragments to an end. False: memory has run out, and the
+ * connection must go. */
+bool conn_end_history(struct conn *conn);
 void conn_send_gap(struct conn *conn, struct member *member, const struct log_read *gap);
