@@ -5,11 +5,16 @@
 #include "ringroom/shard/conn.h"
 #include "shard_core.h"
 
+static size_t waiting_bytes(const struct conn *conn)
+{
+    return conn->out.len + (conn->client.session ? conn->client.session->later.len : 0);
+}
+
 static bool is_blocked(const struct conn *conn)
 {
     if (conn->phase >= CONN_CLOSING)
         return false;
-    return conn->client.waiting || conn->out.len > CONN_OUT_HIGH ||
+    return conn->client.waiting || waiting_bytes(conn) > CONN_OUT_HIGH ||
            conn->client.letters >= CLIENT_LETTERS_MAX;
 }
 
