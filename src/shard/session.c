@@ -66,17 +66,23 @@ static void take_out_of_table(struct shard *shard, struct session *session)
     session->listed = false;
 }
 
+static void drop_assembly(struct session *session)
+{
+    if (!session->assembly)
+        return;
+    buf_deinit(&session->assembly->text);
+    buf_deinit(&session->assembly->bytes);
+    mem_free(session->assembly);
+    session->assembly = NULL;
+}
+
 void session_free(struct shard *shard, struct session *session)
 {
     if (!session)
         return;
     take_off_list(shard, session);
     take_out_of_table(shard, session);
-    if (session->assembly) {
-        buf_deinit(&session->assembly->text);
-        buf_deinit(&session->assembly->bytes);
-        mem_free(session->assembly);
-    }
+    drop_assembly(session);
     buf_deinit(&session->later);
     mem_free(session->runs);
     mem_free_wiped(session->kept);
@@ -431,7 +437,8 @@ static void part(struct session *session)
     session->user = client->user;
     memcpy(session->uid, client->uid, CLIENT_UID_BYTES);
     session->streaming = NULL;
-    session->later.len = 0;
+    if (session->kind == SESSION_CHAT)
+        buf_release(&session->later);
     session->client = NULL;
     client->session = NULL;
 }
@@ -530,6 +537,7 @@ void session_shelve(struct shard *shard, struct session *session)
 
     session_release(shard, session);
     session->resuming = 0;
+    drop_assembly(session);
     if (!session->recoverable || !most || shard->stopping) {
         session_free(shard, session);
         return;
