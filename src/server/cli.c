@@ -222,8 +222,12 @@ static int check_certificate(const struct config *config, FILE *err)
         complain(err, "tls.cert: %s, tls.key: %s: %s", config->tls_cert, config->tls_key, text);
         return CLI_WRONG;
     }
+    int stale =
+        config->tls_ocsp ? tls_server_staple(server, config->tls_ocsp, text, sizeof(text)) : 0;
     tls_server_free(server);
-    return CLI_OK;
+    if (stale) /* `serve` warns where it is positive */
+        complain(err, "tls.ocsp: %s: %s", config->tls_ocsp, text);
+    return stale < 0 ? CLI_WRONG : CLI_OK;
 }
 
 /* Whether there is the user that `serve` would become. */

@@ -403,6 +403,7 @@ void config_deinit(struct config *config)
     mem_free(config->listen_plain.list);
     mem_free(config->tls_cert);
     mem_free(config->tls_key);
+    mem_free(config->tls_ocsp);
     mem_free(config->user);
     mem_free(config->group);
     for (size_t i = 0; i < settings->origins_count; i++)

@@ -38,6 +38,8 @@ const struct config_key config_keys[] = {
     OTHER(CONFIG_PATH, "tls.cert", "null", AT(tls_cert),
           "The certificate chain (PEM), the server's own certificate first"),
     OTHER(CONFIG_PATH, "tls.key", "null", AT(tls_key), "The certificate's private key (PEM)"),
+    OTHER(CONFIG_PATH, "tls.ocsp", "null", AT(tls_ocsp),
+          "Its issuer's OCSP response (DER), sent to clients that ask for it"),
     OTHER(CONFIG_ACCOUNT, "user", "null", AT(user),
           "Whom to become where started as root, once the sockets are open and the key is read"),
     OTHER(CONFIG_ACCOUNT, "group", "null", AT(group), "The group beside it; null: the user's own"),

@@ -205,6 +205,28 @@ static bool is_shortage(int error)
     return error == -ENOMEM || error == -ENOBUFS || error == -EMFILE || error == -ENFILE;
 }
 
+/* Certificate and key, and what is stapled to them. As prepare(). */
+static int prepare_tls(struct server *server)
+{
+    const struct config *config = server->config;
+    char why[1024] = "";
+
+    if (tls_server_new(config->tls_cert, config->tls_key, &server->tls, why, sizeof(why)) != 0) {
+        fprintf(stderr, "ringroom: tls.cert: %s, tls.key: %s: %s\n", config->tls_cert,
+                config->tls_key, why);
+        return EXIT_WRONG;
+    }
+    int stale =
+        config->tls_ocsp ? tls_server_staple(server->tls, config->tls_ocsp, why, sizeof(why)) : 0;
+    if (stale < 0) {
+        fprintf(stderr, "ringroom: tls.ocsp: %s: %s\n", config->tls_ocsp, why);
+        return EXIT_WRONG;
+    }
+    if (stale)
+        logger_write(LOGGER_WARN, "tls.ocsp: %s", why);
+    return 0;
+}
+
 /* 0, or the exit status with its reason printed. */
 static int prepare(struct server *server)
 {
@@ -214,12 +236,8 @@ static int prepare(struct server *server)
 
     if (identity_find(config, &identity, why, sizeof(why)) != 0)
         return fail(EXIT_WRONG, why);
-    if (config->listen.count &&
-        tls_server_new(config->tls_cert, config->tls_key, &server->tls, why, sizeof(why)) != 0) {
-        fprintf(stderr, "ringroom: tls.cert: %s, tls.key: %s: %s\n", config->tls_cert,
-                config->tls_key, why);
+    if (config->listen.count && prepare_tls(server) != 0)
         return EXIT_WRONG;
-    }
     int error = sockets_open(&server->sockets, config, why, sizeof(why));
     if (error)
         return fail(is_shortage(error) ? EXIT_FAILURE : EXIT_WRONG, why);

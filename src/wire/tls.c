@@ -172,6 +172,7 @@ static void establish(struct tls *tls)
         forget_key(key);
     if (SSL_get_peer_tmp_key(tls->ssl, &key))
         forget_key(key);
+    SSL_set_tlsext_status_ocsp_resp(tls->ssl, NULL, 0); /* frees it: it has been sent */
     ERR_clear_error();
 }
 

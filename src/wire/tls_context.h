@@ -1,8 +1,25 @@
-/* tls_context.h - what a TLS session takes from its server. Private to src/wire. */
+/* tls_context.h - what the parts of TLS share. Private to src/wire. */
 #pragma once
 
+#include "ringroom/base/buf.h"
 #include "ringroom/wire/tls.h"
 #include <openssl/ssl.h>
 
 /* The shared context, still the server's; SSL_new() counts its own reference to it. Any thread. */
 SSL_CTX *tls_server_context(const struct tls_server *server);
+
+/* Where a sentence about what went wrong goes. */
+struct complaint {
+    char *text;
+    size_t bytes;
+};
+
+/* Writes it; returns -EINVAL. */
+int tls_complain(struct complaint *complaint, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+/* OpenSSL's word for the last error, for cases that we have no sentence for. */
+const char *tls_openssl_reason(void);
+/* "2030-01-31 00:00:00 UTC" */
+void tls_format_time(const ASN1_TIME *time, char *dst, size_t dst_bytes);
+/* Appends the file's content, as far as the buffer may grow. 0, or -EINVAL with a complaint. */
+int tls_read_file(const char *file, struct buf *ret_bytes, struct complaint *complaint);

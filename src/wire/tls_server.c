@@ -19,7 +19,8 @@ enum {
     PEM_READ_STEP = 16384,
     CHAIN_MAX = 16, /* certificates besides the server's own */
     TICKETS_PER_HANDSHAKE = 1,
-    TICKET_LIFE_S = 2 * 3600
+    TICKET_LIFE_S = 2 * 3600,
+    SECURITY_LEVEL = 2 /* OpenSSL's: 112 bits, so RSA from 2048 bits on, and no SHA-1 */
 };
 
 /* AES-128-GCM first: the fastest where both sides have AES instructions. A client that puts
@@ -37,16 +38,7 @@ struct tls_server {
     SSL_CTX *context;
 };
 
-/* Where a sentence about what went wrong goes. */
-struct complaint {
-    char *text;
-    size_t bytes;
-};
-
-static int complain(struct complaint *complaint, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
-
-static int complain(struct complaint *complaint, const char *format, ...)
+int tls_complain(struct complaint *complaint, const char *format, ...)
 {
     if (complaint->bytes > 0) {
         va_list args;
@@ -57,8 +49,7 @@ static int complain(struct complaint *complaint, const char *format, ...)
     return -EINVAL;
 }
 
-/* OpenSSL's word for the last error, for cases that we have no sentence for. */
-static const char *openssl_reason(void)
+const char *tls_openssl_reason(void)
 {
     const char *reason = ERR_reason_error_string(ERR_peek_last_error());
     return reason ? reason : "out of memory";
@@ -80,15 +71,15 @@ static int read_fd(int fd, struct buf *ret_pem)
     }
 }
 
-static int read_pem(const char *file, struct buf *ret_pem, struct complaint *complaint)
+int tls_read_file(const char *file, struct buf *ret_bytes, struct complaint *complaint)
 {
     int fd = open(file, O_RDONLY | O_CLOEXEC);
-    int err = fd < 0 ? -errno : read_fd(fd, ret_pem);
+    int err = fd < 0 ? -errno : read_fd(fd, ret_bytes);
 
     if (fd >= 0)
         close(fd);
     if (err)
-        return complain(complaint, "cannot read %s: %s", file, strerror(-err));
+        return tls_complain(complaint, "cannot read %s: %s", file, strerror(-err));
     return 0;
 }
 
@@ -113,17 +104,17 @@ static int use_chain(SSL_CTX *context, BIO *pem, const char *file, struct compla
         if (!issuer && pem_ended())
             return 0;
         if (!issuer)
-            return complain(complaint, "certificate %u in %s is damaged: %s", n + 2, file,
-                            openssl_reason());
+            return tls_complain(complaint, "certificate %u in %s is damaged: %s", n + 2, file,
+                                tls_openssl_reason());
         if (n == CHAIN_MAX || !SSL_CTX_add0_chain_cert(context, issuer)) {
             X509_free(issuer);
-            return complain(complaint, "certificate %u in %s cannot be used: %s", n + 2, file,
-                            n == CHAIN_MAX ? "the chain is too long" : openssl_reason());
+            return tls_complain(complaint, "certificate %u in %s cannot be used: %s", n + 2, file,
+                                n == CHAIN_MAX ? "the chain is too long" : tls_openssl_reason());
         }
     }
 }
 
-static void format_time(const ASN1_TIME *time, char *dst, size_t dst_bytes)
+void tls_format_time(const ASN1_TIME *time, char *dst, size_t dst_bytes)
 {
     struct tm tm;
 
@@ -138,12 +129,13 @@ static int check_dates(const X509 *cert, const char *file, struct complaint *com
     char date[64];
 
     if (X509_cmp_current_time(from) >= 0) { /* 0: not a time at all */
-        format_time(from, date, sizeof(date));
-        return complain(complaint, "the certificate in %s is not valid before %s", file, date);
+        tls_format_time(from, date, sizeof(date));
+        return tls_complain(complaint, "the certificate in %s is not valid before %s", file, date);
     }
     if (X509_cmp_current_time(to) <= 0) {
-        format_time(to, date, sizeof(date));
-        return complain(complaint, "the certificate in %s has been expired since %s", file, date);
+        tls_format_time(to, date, sizeof(date));
+        return tls_complain(complaint, "the certificate in %s has been expired since %s", file,
+                            date);
     }
     return 0;
 }
@@ -156,20 +148,22 @@ static int use_cert(SSL_CTX *context, const char *file, struct complaint *compla
     bool asked = false;
 
     buf_init(&text, PEM_FILE_MAX);
-    int err = read_pem(file, &text, complaint);
+    int err = tls_read_file(file, &text, complaint);
     if (err)
         goto done;
     err = -EINVAL;
     if (!(pem = BIO_new_mem_buf(text.len ? (void *)text.data : "", (int)text.len)) ||
         !(cert = PEM_read_bio_X509_AUX(pem, NULL, no_password, &asked))) {
         if (pem_ended())
-            complain(complaint, "there is no certificate in %s", file);
+            tls_complain(complaint, "there is no certificate in %s", file);
         else
-            complain(complaint, "the certificate in %s is damaged: %s", file, openssl_reason());
+            tls_complain(complaint, "the certificate in %s is damaged: %s", file,
+                         tls_openssl_reason());
         goto done;
     }
     if (!SSL_CTX_use_certificate(context, cert)) {
-        complain(complaint, "the certificate in %s cannot be used: %s", file, openssl_reason());
+        tls_complain(complaint, "the certificate in %s cannot be used: %s", file,
+                     tls_openssl_reason());
         goto done;
     }
     err = use_chain(context, pem, file, complaint);
@@ -192,24 +186,25 @@ static int use_key(SSL_CTX *context, const char *cert_file, const char *file,
     bool asked = false;
 
     buf_init(&text, PEM_FILE_MAX);
-    int err = read_pem(file, &text, complaint);
+    int err = tls_read_file(file, &text, complaint);
     if (err)
         goto done;
     err = -EINVAL;
     if (!(pem = BIO_new_mem_buf(text.len ? (void *)text.data : "", (int)text.len)) ||
         !(key = PEM_read_bio_PrivateKey(pem, NULL, no_password, &asked))) {
         if (asked)
-            complain(complaint, "the key in %s is encrypted: decrypt it first", file);
+            tls_complain(complaint, "the key in %s is encrypted: decrypt it first", file);
         else if (!text.data || !memmem(text.data, text.len, key_label, sizeof(key_label) - 1))
-            complain(complaint, "there is no private key in %s", file);
+            tls_complain(complaint, "there is no private key in %s", file);
         else
-            complain(complaint, "the key in %s is damaged, or of an unknown kind", file);
+            tls_complain(complaint, "the key in %s is damaged, or of an unknown kind", file);
         goto done;
     }
     if (!X509_check_private_key(cert, key))
-        complain(complaint, "the key in %s does not fit the certificate in %s", file, cert_file);
+        tls_complain(complaint, "the key in %s does not fit the certificate in %s", file,
+                     cert_file);
     else if (!SSL_CTX_use_PrivateKey(context, key))
-        complain(complaint, "the key in %s cannot be used: %s", file, openssl_reason());
+        tls_complain(complaint, "the key in %s cannot be used: %s", file, tls_openssl_reason());
     else
         err = 0;
 done:
@@ -248,6 +243,8 @@ static bool configure(SSL_CTX *context)
     SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_AUTO_RETRY);
     SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_timeout(context, TICKET_LIFE_S);
+    if (SSL_CTX_get_security_level(context) < SECURITY_LEVEL) /* the machine may ask for more */
+        SSL_CTX_set_security_level(context, SECURITY_LEVEL);
     SSL_CTX_set_alpn_select_cb(context, choose_protocol, NULL);
     return SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) &&
            SSL_CTX_set_max_proto_version(context, TLS1_3_VERSION) &&
@@ -271,7 +268,7 @@ int tls_server_new(const char *cert_file, const char *key_file, struct tls_serve
     struct tls_server *server = mem_zalloc(sizeof(*server));
     if (!server || !(server->context = SSL_CTX_new(TLS_server_method())) ||
         !configure(server->context)) {
-        complain(&complaint, "cannot set up TLS for %s: %s", cert_file, openssl_reason());
+        tls_complain(&complaint, "cannot set up TLS for %s: %s", cert_file, tls_openssl_reason());
         goto fail;
     }
     err = use_cert(server->context, cert_file, &complaint);

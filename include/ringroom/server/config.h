@@ -53,6 +53,7 @@ struct config {
     struct config_listeners listen_plain;
     char *tls_cert; /* file names; NULL: not set. Both are set where `listen` is not empty */
     char *tls_key;
+    char *tls_ocsp; /* NULL: nothing is stapled */
     char *user;  /* whom to become after start, by name or number; NULL: nobody else */
     char *group; /* NULL: the user's own */
     bool core_dumps;
