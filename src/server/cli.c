@@ -1,6 +1,7 @@
 /* cli.c - reads the command line. */
 #include "ringroom/server/cli.h"
 #include "ringroom/base/check.h"
+#include "ringroom/server/auth_keys.h"
 #include "ringroom/server/nearest.h"
 #include "ringroom/wire/tls.h"
 #include "serve_parts.h"
@@ -242,9 +243,26 @@ static int check_identity(const struct config *config, FILE *err)
     return CLI_WRONG;
 }
 
+/* Whether the keys of auth.keys are there and good. */
+static int check_auth_keys(const struct config *config, FILE *err)
+{
+    struct token_keys *keys;
+    char text[CONFIG_ERROR_BYTES];
+    int error = auth_keys_open(config, &keys, text, sizeof(text));
+
+    if (error == 0)
+        token_keys_free(keys);
+    else
+        complain(err, "%s", text);
+    return error == 0 ? CLI_OK : error == -ENOMEM ? CLI_FAILED : CLI_WRONG;
+}
+
 static int check(const struct config *config, FILE *out, FILE *err)
 {
     int status = check_certificate(config, err);
+
+    if (status == CLI_OK)
+        status = check_auth_keys(config, err);
 
     if (status == CLI_OK)
         status = check_identity(config, err);

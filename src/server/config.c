@@ -40,6 +40,26 @@ int config_fail(struct config_loader *loader, const char *format, ...)
     return -EINVAL;
 }
 
+/* How much of jansson's error is free of the text that it stumbled on. */
+static int without_text(const char *json_error)
+{
+    const char *near = strstr(json_error, " near '");
+
+    return (int)(near ? near - json_error : (long)strlen(json_error));
+}
+
+/* True for auth.keys, and for whatever may have been meant for it: a misspelt key, a group in a
+ * string, JSON that is none. */
+static bool may_be_secret(const char *name, const char *shown)
+{
+    const struct config_key *key = config_key_find(name);
+
+    if (key && key->type != CONFIG_AUTH_KEYS)
+        return false;
+    return strncmp(name, "auth", 4) == 0 || strcasestr(name, "secret") ||
+           strcasestr(shown, "secret");
+}
+
 int config_refuse(struct config_loader *loader, const char *name, const json_t *value,
                   const char *format, ...)
 {
@@ -47,9 +67,13 @@ int config_refuse(struct config_loader *loader, const char *name, const json_t *
     char *shown = json_dumps(value, JSON_ENCODE_ANY | JSON_ENSURE_ASCII);
     va_list arguments;
 
-    snprintf(prefix, sizeof(prefix), "%s: %.*s%s (%s%.*s): ", name, SHOWN_VALUE_MAX,
-             shown ? shown : "?", shown && strlen(shown) > SHOWN_VALUE_MAX ? "..." : "",
-             loader->at.kind, (int)loader->at.name_len, loader->at.name_len ? loader->at.name : "");
+    bool secret = shown && may_be_secret(name, shown);
+    const char *text = secret ? "***" : shown ? shown : "?";
+    snprintf(prefix, sizeof(prefix), "%s: %.*s%s (%s%.*s): ", name, SHOWN_VALUE_MAX, text,
+             strlen(text) > SHOWN_VALUE_MAX ? "..." : "", loader->at.kind, (int)loader->at.name_len,
+             loader->at.name_len ? loader->at.name : "");
+    if (shown)
+        mem_wipe(shown, strlen(shown));
     free(shown);
     va_start(arguments, format);
     error_write(loader, prefix, format, arguments);
@@ -57,7 +81,8 @@ int config_refuse(struct config_loader *loader, const char *name, const json_t *
 
     size_t used = loader->error_bytes ? strlen(loader->ret_error) : 0;
     if (loader->json_error && loader->error_bytes)
-        snprintf(loader->ret_error + used, loader->error_bytes - used, "; as JSON: %s",
+        snprintf(loader->ret_error + used, loader->error_bytes - used, "; as JSON: %.*s",
+                 secret ? without_text(loader->json_error) : (int)strlen(loader->json_error),
                  loader->json_error);
     return -EINVAL;
 }
@@ -193,8 +218,11 @@ static int take_text(struct config_loader *loader, const char *text, size_t len)
     int error;
 
     if (!file)
-        return config_fail(loader, "the configuration file %s, line %d, column %d: %s",
-                           loader->at.name, where.line, where.column, where.text);
+        return config_fail(loader, "the configuration file %s, line %d, column %d: %.*s",
+                           loader->at.name, where.line, where.column,
+                           memmem(text, len, "secret", 6) ? without_text(where.text)
+                                                          : (int)strlen(where.text),
+                           where.text);
     if (json_is_object(file))
         error = take_object(loader, "", file);
     else
@@ -221,7 +249,7 @@ static int take_file(struct config_loader *loader, const struct config_source *s
     int error = read_file(loader, name, &text, &len);
     if (error == 0) {
         error = take_text(loader, text, len);
-        mem_free(text);
+        mem_free_wiped(text); /* it may hold secrets */
     }
     return error;
 }
@@ -384,7 +412,7 @@ int config_load(const struct config_source *source, struct config *ret_config, c
     if (error == 0)
         error = finish_rooms(&loader);
     if (error == 0)
-        error = config_check(&loader);
+        error = source->not_served ? 0 : config_check(&loader);
 
     if (error == 0)
         *ret_config = loader.config;
@@ -406,6 +434,8 @@ void config_deinit(struct config *config)
     mem_free(config->tls_ocsp);
     mem_free(config->user);
     mem_free(config->group);
+    config_auth_keys_free(&config->auth_keys);
+    mem_free(config->auth_audience);
     for (size_t i = 0; i < settings->origins_count; i++)
         mem_free(settings->origins[i]);
     mem_free(settings->origins);

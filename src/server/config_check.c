@@ -133,6 +133,23 @@ static int check_limits(struct config_loader *loader)
     return 0;
 }
 
+static int check_auth(struct config_loader *loader)
+{
+    const struct config *config = &loader->config;
+
+    if (config->settings.auth_mode == AUTH_OPEN)
+        return 0;
+    if (config->auth_keys.count == 0)
+        return BLAME(loader, "auth.keys",
+                     "must have a key where auth.mode is \"token\", as [{\"alg\": \"HS256\", "
+                     "\"file\": \"credential:token-key\"}]");
+    /* To be taken out when connections ask for tokens; until then a server that is told to must not
+     * start and let everyone in. */
+    return BLAME(loader, "auth.mode",
+                 "must be \"open\": in this build connections do not ask for tokens, and anyone "
+                 "would be let in");
+}
+
 int config_check(struct config_loader *loader)
 {
     int error = check_listeners(loader);
@@ -141,6 +158,8 @@ int config_check(struct config_loader *loader)
         error = check_tls(loader);
     if (error == 0)
         error = check_limits(loader);
+    if (error == 0)
+        error = check_auth(loader);
     return error;
 }
 

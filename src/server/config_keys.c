@@ -5,11 +5,13 @@
 #include <assert.h>
 
 static const char *const ttl_from_names[] = {"last_message", "message", "first_message", NULL};
+static const char *const auth_modes[] = {"open", "token", NULL};
 static const char *const log_levels[] = {"error", "warn", "info", "debug", NULL};
 static const char *const log_formats[] = {"text", "json", NULL};
 
 /* What CONFIG_CHOICE writes through. */
 static_assert(sizeof(enum ttl_from) == sizeof(uint32_t), "a choice is stored as 32 bits");
+static_assert(sizeof(enum auth_mode) == sizeof(uint32_t), "a choice is stored as 32 bits");
 static_assert(sizeof(enum logger_level) == sizeof(uint32_t), "a choice is stored as 32 bits");
 static_assert(sizeof(enum log_format) == sizeof(uint32_t), "a choice is stored as 32 bits");
 
@@ -47,6 +49,15 @@ const struct config_key config_keys[] = {
            "Threads that serve. 0: one per CPU that the process may use"),
     OTHER(CONFIG_ORIGINS, "origins", "[]", 0,
           "Web pages that may connect, by their Origin; CORS too. None: those of the same host"),
+
+    CHOICE("auth.mode", "\"open\"", auth_modes, settings.auth_mode,
+           "Who may come in: everyone, or who has a token signed with one of auth.keys"),
+    NUMBER(32, "auth.timeout", "10", 1, 300, settings.auth_timeout_s,
+           "Seconds for a connection's first token, where the upgrade brought none"),
+    OTHER(CONFIG_AUTH_KEYS, "auth.keys", "[]", AT(auth_keys),
+          "The keys that tokens are verified and minted with"),
+    OTHER(CONFIG_TEXT, "auth.audience", "null", AT(auth_audience),
+          "What a token's `aud` must hold. null: anything"),
 
     NUMBER(32, "retention.ttl", "3600", RETENTION_TTL_MIN_S, RETENTION_TTL_MAX_S,
            settings.retention.defaults.ttl_s, "Seconds that messages are kept"),
@@ -102,8 +113,8 @@ const struct config_key config_keys[] = {
 /* clang-format on */
 const size_t config_keys_count = array_len(config_keys);
 
-const char *const config_groups[] = {"tls",         "retention", "limits", "presence",
-                                     "conformance", "debug",     "log"};
+const char *const config_groups[] = {"tls",      "auth",        "retention", "limits",
+                                     "presence", "conformance", "debug",     "log"};
 const size_t config_groups_count = array_len(config_groups);
 
 static_assert(array_len(config_keys) <= CONFIG_KEYS_MAX, "a loader has room for every key");
@@ -183,6 +194,10 @@ void config_allowed(const struct config_key *key, char *text, size_t text_bytes)
     case CONFIG_ACCOUNT:
         snprintf(text, text_bytes, "a name or a number");
         break;
+    case CONFIG_TEXT:
+        snprintf(text, text_bytes, "a text of at most %d bytes without control characters",
+                 CONFIG_TEXT_MAX);
+        break;
     case CONFIG_LISTENERS:
         snprintf(text, text_bytes,
                  "a numeric address with its port, as \"0.0.0.0:8443\" or \"[::]:8443\", or a list "
@@ -199,6 +214,12 @@ void config_allowed(const struct config_key *key, char *text, size_t text_bytes)
         snprintf(text, text_bytes,
                  "a list of at most %d rules, as [{\"match\": \"game-*\", \"ttl\": 1860}]",
                  CONFIG_RULES_MAX);
+        break;
+    case CONFIG_AUTH_KEYS:
+        snprintf(text, text_bytes,
+                 "a list of at most %d keys, as [{\"kid\": \"2026\", \"alg\": \"HS256\", "
+                 "\"file\": \"credential:token-key\"}]",
+                 TOKEN_KEYS_MAX);
         break;
     }
 }

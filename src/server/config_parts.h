@@ -1,7 +1,8 @@
 /* config_parts.h - what the parts of config_load() share; nobody else includes it.
  *
  * config.c reads the sources, config_value.c turns one value into a field,
- * config_check.c looks at fields together, config_keys.c has the table. */
+ * config_check.c looks at fields together, config_keys.c has the table,
+ * config_auth.c is auth.keys. */
 #pragma once
 
 #include "ringroom/server/config.h"
@@ -10,7 +11,8 @@
 enum {
     CONFIG_KEYS_MAX = 64,
     CONFIG_NAME_MAX = 64, /* bytes of a key's name, with its NUL; longer than any known one */
-    CONFIG_ALLOWED_BYTES = 256
+    CONFIG_ALLOWED_BYTES = 256,
+    CONFIG_TEXT_MAX = TOKEN_AUDIENCE_MAX /* bytes of a CONFIG_TEXT */
 };
 
 /* Where a value came from. */
@@ -36,7 +38,7 @@ struct config_loader {
 /* Write the error line. Control characters in it become '?'. Both return -EINVAL. */
 int config_fail(struct config_loader *loader, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
-/* "NAME: VALUE (ORIGIN): " and the rest. */
+/* "NAME: VALUE (ORIGIN): " and the rest; *** for a value that may hold a secret. */
 int config_refuse(struct config_loader *loader, const char *name, const json_t *value,
                   const char *format, ...) __attribute__((format(printf, 4, 5)));
 int config_out_of_memory(struct config_loader *loader); /* -ENOMEM */
@@ -52,6 +54,12 @@ int config_value_store(struct config_loader *loader, const struct config_key *ke
 /* The field of `key` as JSON, NULL without memory. The caller owns it. */
 json_t *config_value_load(const struct config *config, const struct config_key *key);
 void config_rules_free(struct retention_rules *rules);
+
+/* auth.keys; as config_value_store() and config_value_load(), which shows no secret. */
+int config_auth_keys_store(struct config_loader *loader, const struct config_key *key,
+                           const json_t *value, struct config_auth_keys *field);
+json_t *config_auth_keys_load(const struct config_auth_keys *keys);
+void config_auth_keys_free(struct config_auth_keys *keys);
 
 /* What no single value tells: 0 or -EINVAL with the error written. */
 int config_check(struct config_loader *loader);

@@ -93,6 +93,16 @@ static int store_account(struct config_loader *loader, const struct config_key *
     return 0;
 }
 
+static int store_text(struct config_loader *loader, const struct config_key *key,
+                      const json_t *value, char **field)
+{
+    struct slice text = slice_make(json_string_value(value), json_string_length(value));
+
+    if (text.len > CONFIG_TEXT_MAX || !utf8_printable(text))
+        return not_allowed(loader, key, key->name, value);
+    return store_path(loader, key, value, field);
+}
+
 /* A list, or one of its members alone: the number of members, or SIZE_MAX where it is neither. */
 static size_t list_count(const json_t *value)
 {
@@ -317,12 +327,16 @@ int config_value_store(struct config_loader *loader, const struct config_key *ke
         return store_path(loader, key, value, field);
     case CONFIG_ACCOUNT:
         return store_account(loader, key, value, field);
+    case CONFIG_TEXT:
+        return store_text(loader, key, value, field);
     case CONFIG_LISTENERS:
         return store_listeners(loader, key, value, field);
     case CONFIG_ORIGINS:
         return store_origins(loader, key, value);
     case CONFIG_ROOMS:
         return store_rooms(loader, key, value);
+    case CONFIG_AUTH_KEYS:
+        return config_auth_keys_store(loader, key, value, field);
     }
     CHECK(!"a type that is none");
     return -EINVAL;
@@ -394,6 +408,7 @@ json_t *config_value_load(const struct config *config, const struct config_key *
         return json_string(key->choices[choice]);
     case CONFIG_PATH:
     case CONFIG_ACCOUNT:
+    case CONFIG_TEXT:
         return *(char *const *)field ? json_string(*(char *const *)field) : json_null();
     case CONFIG_LISTENERS:
         return load_listeners(field);
@@ -401,6 +416,8 @@ json_t *config_value_load(const struct config *config, const struct config_key *
         return load_origins(&config->settings);
     case CONFIG_ROOMS:
         return load_rooms(&config->settings.retention);
+    case CONFIG_AUTH_KEYS:
+        return config_auth_keys_load(field);
     }
     CHECK(!"a type that is none");
     return NULL;

@@ -3,7 +3,7 @@
 #include "ringroom/base/clock.h"
 #include "ringroom/base/hash.h"
 #include "ringroom/base/mem.h"
-#include "ringroom/proto/native.h"
+#include "ringroom/server/auth_keys.h"
 #include "ringroom/wire/tls.h"
 #include "serve_parts.h"
 
@@ -30,6 +30,8 @@ struct worker {
 
 struct server {
     const struct config *config;
+    struct settings settings;      /* what the shards see: the configuration's, and the keys */
+    struct token_keys *token_keys; /* NULL: none */
     struct tls_server *tls;
     struct mesh *mesh;
     struct sockets sockets;
@@ -122,7 +124,7 @@ static void plan_worker(struct server *server, uint32_t index)
     worker->cpu = cpu_for(index, server->config->shards);
     worker->plan = (struct shard_plan){.index = index,
                                        .mesh = server->mesh,
-                                       .settings = &server->config->settings,
+                                       .settings = &server->settings,
                                        .tls = server->tls,
                                        .listeners_count = sockets->count,
                                        .on_drained = drained,
@@ -186,17 +188,29 @@ static void print_ready(const struct sockets *sockets)
     fflush(stdout);
 }
 
+/* The first address that others can reach; NULL where all are on loopback. */
+static const struct config_listener *reachable(const struct config_listeners *listeners)
+{
+    for (size_t i = 0; i < listeners->count; i++)
+        if (!config_address_is_loopback(&listeners->list[i]))
+            return &listeners->list[i];
+    return NULL;
+}
+
 static void warn_if_open(const struct config *config)
 {
-    bool loopback = true;
+    const struct config_listener *open = reachable(&config->listen);
+    char text[CONFIG_ADDRESS_BYTES];
 
-    for (size_t i = 0; i < config->listen.count; i++)
-        loopback = loopback && config_address_is_loopback(&config->listen.list[i]);
-    for (size_t i = 0; i < config->listen_plain.count; i++)
-        loopback = loopback && config_address_is_loopback(&config->listen_plain.list[i]);
-    if (!loopback)
-        logger_write(LOGGER_WARN, "open to everyone who can reach this address: anyone may join "
-                                  "and write in any room");
+    if (!open)
+        open = reachable(&config->listen_plain);
+    if (!open || config->settings.auth_mode != AUTH_OPEN)
+        return;
+    config_address_text(open, text);
+    logger_write(LOGGER_WARN,
+                 "auth.mode is open: anyone who reaches %s can read and write every room; set "
+                 "auth.mode to \"token\"",
+                 text);
 }
 
 /* What may be over by the next try; all else stays wrong until the configuration is mended. */
@@ -238,7 +252,11 @@ static int prepare(struct server *server)
         return fail(EXIT_WRONG, why);
     if (config->listen.count && prepare_tls(server) != 0)
         return EXIT_WRONG;
-    int error = sockets_open(&server->sockets, config, why, sizeof(why));
+    int error = auth_keys_open(config, &server->token_keys, why, sizeof(why));
+    if (error)
+        return fail(is_shortage(error) ? EXIT_FAILURE : EXIT_WRONG, why);
+    server->settings.token_keys = server->token_keys;
+    error = sockets_open(&server->sockets, config, why, sizeof(why));
     if (error)
         return fail(is_shortage(error) ? EXIT_FAILURE : EXIT_WRONG, why);
     /* All that takes root is open and read; threads and rings are still to be made. */
@@ -327,6 +345,7 @@ static void block_signals(sigset_t *signals)
 int serve(const struct config *config)
 {
     struct server server = {.config = config,
+                            .settings = config->settings,
                             .main_thread = pthread_self(),
                             .lock = PTHREAD_MUTEX_INITIALIZER,
                             .changed = PTHREAD_COND_INITIALIZER};
@@ -340,7 +359,6 @@ int serve(const struct config *config)
     if (!tls_init())
         return fail(EXIT_FAILURE, "OpenSSL was in use before its allocator could be set");
     hash_init();
-    native_init();
     int status = prepare(&server);
     bool taken = false; /* the shards have the sockets */
     if (!status && start_workers(&server) != 0)
@@ -360,5 +378,6 @@ int serve(const struct config *config)
     mesh_free(server.mesh);
     mem_free(server.workers);
     tls_server_free(server.tls);
+    token_keys_free(server.token_keys);
     return status;
 }

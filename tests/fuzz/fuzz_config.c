@@ -32,17 +32,22 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     CHECK(config.listen.count == 0 || (config.tls_cert && config.tls_key));
 
+    bool secret = false; /* printed as ***, which is too short for one */
+    for (size_t i = 0; i < config.auth_keys.count; i++)
+        secret = secret || config.auth_keys.list[i].secret;
     char *first = printed(&config);
-    source.file_text = slice_of(first);
-    CHECK(config_load(&source, &again, error, sizeof(error)) == 0);
-    char *second = printed(&again);
-    CHECK(strcmp(first, second) == 0);
+    if (!secret) {
+        source.file_text = slice_of(first);
+        CHECK(config_load(&source, &again, error, sizeof(error)) == 0);
+        char *second = printed(&again);
+        CHECK(strcmp(first, second) == 0);
+        free(second);
+        config_deinit(&again);
+    }
     free(first);
-    free(second);
 
     if (config_resolve(&config, &machine, error, sizeof(error)) == 0)
         CHECK(config.shards > 0 && config.settings.connections_max > 0);
     config_deinit(&config);
-    config_deinit(&again);
     return 0;
 }

@@ -13,6 +13,7 @@
 #pragma once
 
 #include "ringroom/base/logger.h"
+#include "ringroom/proto/token.h"
 #include "ringroom/shard/settings.h"
 #include <netinet/in.h>
 #include <stdio.h>
@@ -45,6 +46,19 @@ struct config_listeners {
     size_t count;
 };
 
+/* One entry of `auth.keys`. */
+struct config_auth_key {
+    char *kid; /* NULL: none */
+    enum signature_alg alg;
+    char *secret; /* HS256 only; else NULL, and `file` is set */
+    char *file;   /* as written: "credential:NAME" is not a path yet */
+};
+
+struct config_auth_keys {
+    struct config_auth_key *list; /* NULL where count is 0 */
+    size_t count;                 /* at most TOKEN_KEYS_MAX */
+};
+
 enum log_format { LOG_FORMAT_TEXT, LOG_FORMAT_JSON };
 
 struct config {
@@ -57,7 +71,9 @@ struct config {
     char *user;  /* whom to become after start, by name or number; NULL: nobody else */
     char *group; /* NULL: the user's own */
     bool core_dumps;
-    uint32_t shards;      /* 0: one per CPU; never 0 after config_resolve() */
+    struct config_auth_keys auth_keys; /* auth_keys.h makes keys of them */
+    char *auth_audience;               /* NULL: not looked at */
+    uint32_t shards;                   /* 0: one per CPU; never 0 after config_resolve() */
     uint32_t connections; /* of the process. 0: as many as RLIMIT_NOFILE allows; never 0 after
                              config_resolve(), which shares them out as settings.connections_max */
     enum logger_level log_level;
@@ -71,6 +87,7 @@ struct config_source {
     const char *const *environment; /* as environ(7), NULL-terminated; or NULL */
     const char *const *sets;        /* KEY=VALUE, the later the stronger */
     size_t sets_count;
+    bool not_served; /* keys need not fit each other: a few of them are wanted, not a server */
 };
 
 /* Reads and checks all but the machine: touches no file but source->file, opens no socket.
@@ -112,9 +129,11 @@ enum config_type {
     CONFIG_CHOICE,    /* one of `choices`, an enum */
     CONFIG_PATH,      /* a file name, char *; "" is NULL */
     CONFIG_ACCOUNT,   /* a user or group, by name or number, char *; "" is NULL */
+    CONFIG_TEXT,      /* a short text, char *; "" is NULL */
     CONFIG_LISTENERS, /* an address or a list, struct config_listeners */
     CONFIG_ORIGINS,   /* a pattern or a list; settings.origins */
     CONFIG_ROOMS,     /* a list of objects; settings.retention.rules */
+    CONFIG_AUTH_KEYS, /* a list of objects, struct config_auth_keys; its values are never shown */
 };
 
 struct config_key {

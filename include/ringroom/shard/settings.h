@@ -8,6 +8,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct token_keys;
+
+enum auth_mode {
+    AUTH_OPEN, /* everyone may do everything but moderate */
+    AUTH_TOKEN /* a token says who one is and what one may do */
+};
+
 struct settings {
     struct retention_rules retention;
     uint64_t delivery_window; /* bytes kept for cursors beyond a room's limits */
@@ -26,6 +33,10 @@ struct settings {
 
     uint32_t recovery_s;      /* that a lost Socket.IO session is remembered; 0 = not at all */
     uint32_t recoverable_max; /* such sessions of the process; the shards divide. 0 = none */
+
+    enum auth_mode auth_mode;
+    uint32_t auth_timeout_s;             /* for the first token, where the upgrade brought none */
+    const struct token_keys *token_keys; /* shared by all shards; NULL: none are configured */
 
     char **origins; /* allowed Origin values, '*' as wildcard; none: same host only */
     size_t origins_count;
