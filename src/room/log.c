@@ -385,16 +385,23 @@ static size_t segment_size_for(const struct log *log, size_t bytes)
     return size > need ? size : need;
 }
 
+/* The time of an entry that is appended now: times never fall. */
+static uint64_t entry_time_ms(const struct log *log, uint64_t now_ms)
+{
+    return now_ms > log->newest_ms ? now_ms : log->newest_ms;
+}
+
 int log_prepare(struct log *log, size_t bytes, uint64_t now_ms, struct log_slot *ret_slot)
 {
-    struct log_segment *segment = log->tail;
+    uint64_t time_ms = entry_time_ms(log, now_ms);
+    struct log_segment *segment;
 
     if (bytes > LOG_ENTRY_MAX_BYTES)
         return -EMSGSIZE;
     log_expire(log, now_ms);
     segment = log->tail;
-    if (!segment || !segment_has_room(segment, bytes, now_ms)) {
-        if (log->spare && !segment_has_room(log->spare, bytes, now_ms)) {
+    if (!segment || !segment_has_room(segment, bytes, time_ms)) {
+        if (log->spare && !segment_has_room(log->spare, bytes, time_ms)) {
             segment_free(log->spare);
             log->spare = NULL;
         }
@@ -435,7 +442,7 @@ static uint32_t after_base(const struct log_segment *segment, uint64_t time_ms)
 {
     uint64_t after_ms = time_ms - segment->base_ms;
 
-    /* More only where log_prepare() was told an earlier time, the clock having gone back. */
+    /* More only where log_prepare() was told an earlier time. */
     return after_ms < UINT32_MAX ? (uint32_t)after_ms : UINT32_MAX;
 }
 
@@ -444,7 +451,7 @@ void log_commit(struct log *log, const struct log_slot *slot, size_t bytes, uint
     CHECK(bytes > 0 && bytes <= slot->cap && slot->number == relaxed(&log->end));
     CHECK(!log->leader || slot->number < relaxed(&log->leader->end));
     bool was_empty = log_is_empty(log);
-    uint64_t time_ms = now_ms > log->newest_ms ? now_ms : log->newest_ms;
+    uint64_t time_ms = entry_time_ms(log, now_ms);
     if (!log->tail || slot->bytes != log->tail->data + log->tail->used)
         link_spare(log, time_ms);
 

@@ -7,7 +7,8 @@
 
 /* Deleting */
 
-static int projected_deleted(const struct room *room, uint64_t seq, struct log_replacement **ret)
+/* In the other form. */
+static int deleted_projected(const struct room *room, uint64_t seq, struct log_replacement **ret)
 {
     const struct directory *directory = room->directory;
     struct slice bytes;
@@ -19,30 +20,37 @@ static int projected_deleted(const struct room *room, uint64_t seq, struct log_r
     return *ret ? 0 : -ENOMEM;
 }
 
+/* Of an entry that is there. */
+static void put_in_place(struct log *log, uint64_t seq, struct log_replacement *by, uint64_t now_ms)
+{
+    int error = log_replace(log, seq, by, now_ms);
+
+    CHECK(!error);
+}
+
 int room_delete(struct room *room, uint64_t seq, struct slice bytes, uint64_t now_ms)
 {
-    struct log_replacement *projected = NULL, *deleted;
+    struct log_replacement *deleted, *projected = NULL;
 
-    log_expire(&room->log, now_ms);
+    log_expire(&room->log, now_ms); /* so that what is held is alive */
     if (room->projection)
         log_follow(room->projection);
     if (!log_author(&room->log, seq))
         return -ENOENT;
     if (log_is_replaced(&room->log, seq))
         return -EALREADY;
-    int error = room->projection ? projected_deleted(room, seq, &projected) : 0;
-    if (error)
-        return error;
+    /* First: project_deleted may write where `bytes` lie. */
     deleted = log_replacement_new(room->log.env, bytes);
-    if (!deleted) {
-        log_replacement_free(projected);
+    if (!deleted)
         return -ENOMEM;
+    int error = room->projection ? deleted_projected(room, seq, &projected) : 0;
+    if (error) {
+        log_replacement_free(deleted);
+        return error;
     }
-    error = log_replace(&room->log, seq, deleted, now_ms);
-    CHECK(!error); /* what has expired is gone */
+    put_in_place(&room->log, seq, deleted, now_ms);
     if (room->projection) {
-        error = log_replace(room->projection, seq, projected, now_ms);
-        CHECK(!error);
+        put_in_place(room->projection, seq, projected, now_ms);
         log_follow(room->projection); /* the limits may have dropped something */
     }
     room_forget_cids(room, atomic_load_explicit(&room->log.kept, memory_order_relaxed));

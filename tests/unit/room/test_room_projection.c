@@ -1,6 +1,7 @@
 /* The second form of a room's messages: with the first one it agrees in numbers, times and gaps,
- * whatever is said, dropped and expired meanwhile, and whoever comes to read it when. */
+ * whatever is said, deleted, dropped and expired meanwhile, and whoever comes to read it when. */
 #include "ringroom/room/directory.h"
+#include "ringroom/room/moderation.h"
 
 #include "ringroom/base/mem.h"
 #include "unit.h"
@@ -27,6 +28,7 @@ struct session {
     struct log_cursor cursor;
     struct slice slices[SLICES];
     uint64_t numbers[SLICES];
+    bool deleted[SLICES]; /* when it was given */
     unsigned slices_count;
 };
 
@@ -36,6 +38,7 @@ struct standing {
     const uint8_t *at;
     size_t bytes;
     unsigned age; /* 0: the room's log; else which projection */
+    bool deleted; /* stands there since the message was deleted */
 };
 
 static struct world {
@@ -51,9 +54,10 @@ static struct world {
     struct room_seat seat;
     struct session sessions[SESSIONS];
     uint64_t times[MESSAGES_MAX + 1]; /* of messages, by number */
-    uint64_t first_ms;                /* of the first since the room was empty */
-    unsigned age;                     /* of the projection */
-    unsigned projected;               /* how often an entry was written in its other form */
+    bool deleted[MESSAGES_MAX + 1];
+    uint64_t first_ms;  /* of the first since the room was empty */
+    unsigned age;       /* of the projection */
+    unsigned projected; /* how often an entry was written in its other form */
     int project_error;
     struct standing standing[STANDING_MAX];
     size_t standing_count;
@@ -90,8 +94,8 @@ void __explicit_bzero_chk(void *block, size_t bytes, size_t size)
 static void note_standing(uint64_t number, const uint8_t *at, size_t bytes, unsigned age)
 {
     CU_ASSERT_FATAL(w.standing_count < STANDING_MAX);
-    w.standing[w.standing_count++] =
-        (struct standing){.number = number, .at = at, .bytes = bytes, .age = age};
+    w.standing[w.standing_count++] = (struct standing){
+        .number = number, .at = at, .bytes = bytes, .age = age, .deleted = w.deleted[number]};
 }
 
 /* Both forms of entry `number` */
@@ -144,6 +148,30 @@ static bool is_other_form(struct slice bytes, uint64_t number)
     return slice_equal(bytes, other_form(slice_make(entry, bytes_of(number))));
 }
 
+/* What stands in the place of a deleted message; in the other form longer than many a message. */
+static struct slice deleted_form(uint64_t number, bool other)
+{
+    static uint8_t form[150];
+
+    memset(form, other ? 'd' : 'D', sizeof(form));
+    memcpy(form, &number, sizeof(number));
+    return slice_make(form, other ? 100 + number % 50 : 20);
+}
+
+static bool is_present_form(struct slice bytes, uint64_t number)
+{
+    return w.deleted[number] ? slice_equal(bytes, deleted_form(number, true))
+                             : is_other_form(bytes, number);
+}
+
+static int project_deleted(void *user, const struct room *room, uint64_t seq,
+                           struct slice *ret_bytes)
+{
+    CU_ASSERT(user == &w && room == w.room);
+    *ret_bytes = deleted_form(seq, true);
+    return w.project_error;
+}
+
 static int project(void *user, const struct room *room, struct slice entry, struct slice *ret_bytes)
 {
     CU_ASSERT(user == &w && room == w.room);
@@ -177,6 +205,7 @@ static void setup(uint64_t ttl_ms, enum ttl_from ttl_from, uint32_t messages_max
     struct log_env env = {.bin = &w.bin, .bytes_used = &w.bytes_used};
     directory_init(&w.directory, &w.wheel, &env, &w.rules, window);
     w.directory.project = project;
+    w.directory.project_deleted = project_deleted;
     w.directory.user = &w;
     list_init(&w.seat.link);
     w.room = directory_open(&w.directory, slice_of("r"));
@@ -333,7 +362,8 @@ static unsigned same_from(uint64_t from)
         CU_ASSERT_EQUAL(next_there(w.room->projection, &other, &form), number);
         if (number == log_end(&w.room->log))
             return count;
-        CU_ASSERT(!has_expired(number) && is_other_form(form, number));
+        CU_ASSERT(!has_expired(number) && is_present_form(form, number));
+        CU_ASSERT(!w.deleted[number] || slice_equal(bytes, deleted_form(number, false)));
         CU_ASSERT_EQUAL(log_cursor_time_ms(&one), w.times[number]);
         CU_ASSERT_EQUAL(log_cursor_time_ms(&other), w.times[number]);
     }
@@ -453,6 +483,40 @@ static void step_say_at_once(void)
     fail_no_more();
 }
 
+static void note_entry(const struct log *log, uint64_t number, unsigned age)
+{
+    struct log_cursor cursor;
+    struct log_read gap;
+    struct slice bytes;
+
+    log_cursor_init(&cursor, number);
+    /* Limits may have dropped it, for what took its place was longer. */
+    if (log_next(log, &cursor, w.now_ms, &bytes, &gap) == LOG_BYTES)
+        note_standing(number, bytes.data, bytes.len, age);
+}
+
+static void step_delete(void)
+{
+    uint64_t end = log_end(&w.room->log), back = below(30), number = end > back ? end - back : 0;
+    bool there = number && number >= log_oldest(&w.room->log, w.now_ms) && number < end;
+
+    expire();
+    struct seen before = look();
+    maybe_fail();
+    int error = room_delete(w.room, number, deleted_form(number, false), w.now_ms);
+    fail_no_more();
+    if (error) {
+        CU_ASSERT(is_unchanged(&before) && (error == -ENOENT) == !there);
+        CU_ASSERT((error == -EALREADY) == (there && w.deleted[number]));
+        return;
+    }
+    CU_ASSERT(there && !w.deleted[number]);
+    w.deleted[number] = true;
+    note_entry(&w.room->log, number, 0);
+    if (w.room->projection)
+        note_entry(w.room->projection, number, w.age);
+}
+
 static struct session *some_session(void)
 {
     return &w.sessions[below(SESSIONS)];
@@ -513,8 +577,9 @@ static void step_next(void)
         return;
     switch (log_next(w.room->projection, &session->cursor, w.now_ms, &bytes, &read)) {
     case LOG_BYTES:
-        CU_ASSERT(!has_expired(from) && is_other_form(bytes, from));
+        CU_ASSERT(!has_expired(from) && is_present_form(bytes, from));
         session->slices[session->slices_count] = bytes;
+        session->deleted[session->slices_count] = w.deleted[from];
         session->numbers[session->slices_count++] = from;
         break;
     case LOG_GAP:
@@ -543,8 +608,9 @@ static void step_read(void)
         return;
     size_t done = 0;
     for (uint64_t number = from; number < session->cursor.next; number++) {
-        size_t bytes = bytes_of(number) + 1 + number % 5;
-        CU_ASSERT(!has_expired(number) && is_other_form(slice_make(dst + done, bytes), number));
+        size_t bytes =
+            w.deleted[number] ? deleted_form(number, true).len : bytes_of(number) + 1 + number % 5;
+        CU_ASSERT(!has_expired(number) && is_present_form(slice_make(dst + done, bytes), number));
         done += bytes;
     }
     CU_ASSERT_EQUAL(done, read.bytes);
@@ -556,7 +622,9 @@ static void step_quiesce(uint32_t reader)
     for (uint32_t i = reader; i < SESSIONS; i += READERS) {
         struct session *session = &w.sessions[i];
         for (unsigned j = 0; j < session->slices_count; j++)
-            CU_ASSERT(is_other_form(session->slices[j], session->numbers[j]));
+            CU_ASSERT(session->deleted[j]
+                          ? slice_equal(session->slices[j], deleted_form(session->numbers[j], true))
+                          : is_other_form(session->slices[j], session->numbers[j]));
         session->slices_count = 0;
     }
     epoch_quiesce(&w.epoch, reader);
@@ -573,6 +641,7 @@ static void step_reclaim(void)
         const struct standing *standing = &w.standing[i];
         CU_ASSERT(w.ttl_from != TTL_FROM_MESSAGE || !has_expired(standing->number));
         CU_ASSERT(!log_is_empty(&w.room->log));
+        CU_ASSERT(standing->deleted == w.deleted[standing->number]);
         if (standing->age)
             CU_ASSERT(w.room->projection && standing->age == w.age &&
                       standing->number >= atomic_load(&w.room->log.held));
@@ -592,8 +661,10 @@ static void step(void)
 
     if (choice < 300)
         step_say();
-    else if (choice < 350)
+    else if (choice < 335)
         step_say_at_once();
+    else if (choice < 370)
+        step_delete();
     else if (choice < 450)
         w.now_ms += below(1 + w.ttl_ms / (1 + below(40)));
     else if (choice < 550)
