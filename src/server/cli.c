@@ -1,6 +1,8 @@
 /* cli.c - reads the command line. */
 #include "ringroom/server/cli.h"
+#include "cli_token.h"
 #include "ringroom/base/check.h"
+#include "ringroom/base/clock.h"
 #include "ringroom/server/auth_keys.h"
 #include "ringroom/server/nearest.h"
 #include "ringroom/wire/tls.h"
@@ -12,7 +14,7 @@
 
 enum { SHOWN_WORD_MAX = 120 }; /* bytes of a word that an error repeats */
 
-enum command { COMMAND_NONE, COMMAND_SERVE, COMMAND_CHECK };
+enum command { COMMAND_NONE, COMMAND_SERVE, COMMAND_CHECK, COMMAND_TOKEN };
 enum wanted { WANTED_RUN, WANTED_HELP, WANTED_VERSION };
 
 /* The command line, taken apart. */
@@ -21,12 +23,17 @@ struct request {
     enum wanted wanted;
     struct config_source source;
     const char **sets; /* owned; what source.sets points to */
+    struct cli_token token;
+    const char *token_option; /* the first that only `token` takes; NULL: none was given */
 };
 
-static const char *const command_names[] = {"serve", "check"}; /* by enum command, from 1 */
+static const char *const command_names[] = {"serve", "check",
+                                            "token"}; /* by enum command, from 1 */
 /* What may stand for a command; `help` and `version` are --help and --version by another name. */
-static const char *const words[] = {"serve", "check", "help", "version"};
-static const char *const option_names[] = {"--config", "--set", "--help", "--version"};
+static const char *const words[] = {"serve", "check", "token", "help", "version"};
+static const char *const option_names[] = {"--config", "--set",  "--help", "--version", "--sub",
+                                           "--name",   "--room", "--ttl",  "--kid"};
+static const char *const token_options[] = {"--sub", "--name", "--room", "--ttl", "--kid"};
 
 #define OPTIONS_TEXT                                                                               \
     "Options:\n"                                                                                   \
@@ -48,6 +55,7 @@ static void print_help(enum command command, FILE *out)
               "Commands:\n"
               "  serve    serve until told to stop (SIGTERM)\n"
               "  check    check the configuration and print what would be in force\n"
+              "  token    make a token for a client\n"
               "  help     print this; `ringroom help COMMAND` tells more\n"
               "  version  print the version\n\n" OPTIONS_TEXT KEYS_TEXT,
               out);
@@ -64,6 +72,20 @@ static void print_help(enum command command, FILE *out)
               "Checks the configuration as `serve` would, certificate included, and prints what\n"
               "would be in force as a JSON file. Exit status 2, and a line that says what is\n"
               "wrong, where it would be refused.\n\n" OPTIONS_TEXT KEYS_TEXT,
+              out);
+        break;
+    case COMMAND_TOKEN:
+        fputs("Usage: ringroom token --sub WHO [OPTION]...\n\n"
+              "Makes a token, signed with a key of auth.keys, and prints it alone. A server whose\n"
+              "auth.keys has that key, or its public half, takes it.\n\n"
+              "What is in it:\n"
+              "  --sub WHO              whose it is: the user's id\n"
+              "  --name NAME            the name that others see\n"
+              "  --room PATTERN:RIGHTS  what is allowed in which rooms, as game-*:read,write;\n"
+              "                         rights are read, write, moderate. May be repeated\n"
+              "  --ttl SECONDS          how long it is good; 3600 unless said otherwise\n"
+              "  --kid KID              the key to sign with; else the first that "
+              "can\n\n" OPTIONS_TEXT KEYS_TEXT,
               out);
         break;
     }
@@ -155,9 +177,38 @@ static int take_command(struct request *request, const char *word, FILE *err)
     else if (strcmp(word, "version") == 0)
         request->wanted = WANTED_VERSION;
     else
-        return unknown(word, "command", words, array_len(words), "serve, check, help, version",
-                       err);
+        return unknown(word, "command", words, array_len(words),
+                       "serve, check, token, help, version", err);
     return 0;
+}
+
+/* An option of `token` at *index. False: it is another one. */
+static bool take_token_option(struct request *request, int argc, const char *const *argv,
+                              int *index, FILE *err, int *ret_error)
+{
+    struct cli_token *token = &request->token;
+
+    for (size_t i = 0; i < array_len(token_options); i++) {
+        const char *option = token_options[i], *value;
+
+        if (!option_value(option, argc, argv, index, &value))
+            continue;
+        const char **field = cli_token_field(token, option);
+        request->token_option = request->token_option ? request->token_option : option;
+        if (!value)
+            *ret_error = complain(err, "%s: must be followed by a value", option);
+        else if (field && *field)
+            *ret_error = complain(err, "%s: may be given once only", option);
+        else if (field)
+            *field = value;
+        else if (token->rooms_count == TOKEN_ROOMS_MAX)
+            *ret_error =
+                complain(err, "--room: may be given %d times; use patterns", TOKEN_ROOMS_MAX);
+        else
+            token->rooms[token->rooms_count++] = value;
+        return true;
+    }
+    return false;
 }
 
 /* request->sets has room for argc of them. */
@@ -176,17 +227,29 @@ static int parse(int argc, const char *const *argv, struct request *request, FIL
             error = take_config(request, value, err);
         else if (option_value("--set", argc, argv, &i, &value))
             error = take_set(request, value, err);
+        else if (take_token_option(request, argc, argv, &i, err, &error))
+            ;
         else if (argv[i][0] == '-')
             error = unknown(argv[i], "option", option_names, array_len(option_names),
-                            "--config FILE, --set KEY=VALUE, --help, --version", err);
+                            "--config FILE, --set KEY=VALUE, --help, --version; for token --sub, "
+                            "--name, --room, --ttl, --kid",
+                            err);
         else
             error = take_command(request, argv[i], err);
         if (error < 0)
             return error;
     }
     if (request->command == COMMAND_NONE && request->wanted == WANTED_RUN)
-        return complain(err, "a command is needed: serve or check (`ringroom --help` tells more)");
+        return complain(
+            err, "a command is needed: serve, check or token (`ringroom --help` tells more)");
+    if (request->token_option && request->command != COMMAND_TOKEN && request->wanted == WANTED_RUN)
+        return complain(err, "%s: only `ringroom token` takes it", request->token_option);
     return 0;
+}
+
+static int status_of(int error)
+{
+    return error == 0 ? CLI_OK : error == -ENOMEM ? CLI_FAILED : CLI_WRONG;
 }
 
 /* What is checked at all times; loading a config_deinit()able configuration where CLI_OK. */
@@ -200,7 +263,7 @@ static int prepare(const struct config_source *source, const struct config_machi
         config_deinit(ret_config);
     if (error < 0)
         complain(err, "%s", text);
-    return error == 0 ? CLI_OK : error == -ENOMEM ? CLI_FAILED : CLI_WRONG;
+    return status_of(error);
 }
 
 static int written(FILE *out, FILE *err)
@@ -254,7 +317,7 @@ static int check_auth_keys(const struct config *config, FILE *err)
         token_keys_free(keys);
     else
         complain(err, "%s", text);
-    return error == 0 ? CLI_OK : error == -ENOMEM ? CLI_FAILED : CLI_WRONG;
+    return status_of(error);
 }
 
 static int check(const struct config *config, FILE *out, FILE *err)
@@ -272,6 +335,31 @@ static int check(const struct config *config, FILE *out, FILE *err)
         return CLI_FAILED;
     }
     return status == CLI_OK ? written(out, err) : status;
+}
+
+/* Of the configuration only the keys count: no server is started by it. */
+static int make_token(struct request *request, FILE *out, FILE *err)
+{
+    char text[CONFIG_ERROR_BYTES];
+    struct config config;
+    struct buf token;
+
+    request->source.not_served = true;
+    int error = config_load(&request->source, &config, text, sizeof(text));
+    if (error) {
+        complain(err, "%s", text);
+        return status_of(error);
+    }
+    buf_init(&token, TOKEN_TEXT_MAX);
+    error = cli_token_make(&request->token, &config, clock_wall_ms() / 1000, &token, text,
+                           sizeof(text));
+    config_deinit(&config);
+    if (error)
+        complain(err, "%s", text);
+    else
+        fprintf(out, "%.*s\n", (int)token.len, (const char *)token.data);
+    buf_deinit(&token);
+    return error ? status_of(error) : written(out, err);
 }
 
 bool cli_run(int argc, const char *const *argv, const char *const *environment,
@@ -297,6 +385,8 @@ bool cli_run(int argc, const char *const *argv, const char *const *environment,
     } else if (request.wanted == WANTED_VERSION) {
         fprintf(out, "ringroom %s\n", RINGROOM_VERSION);
         status = written(out, err);
+    } else if (request.command == COMMAND_TOKEN) {
+        status = make_token(&request, out, err);
     } else if ((status = prepare(&request.source, machine, err, &config)) == CLI_OK) {
         serve = request.command == COMMAND_SERVE;
         if (serve) {

@@ -188,29 +188,23 @@ static void print_ready(const struct sockets *sockets)
     fflush(stdout);
 }
 
-/* The first address that others can reach; NULL where all are on loopback. */
-static const struct config_listener *reachable(const struct config_listeners *listeners)
+/* Names the first address that others can reach. */
+static void warn_if_open(const struct server *server)
 {
-    for (size_t i = 0; i < listeners->count; i++)
-        if (!config_address_is_loopback(&listeners->list[i]))
-            return &listeners->list[i];
-    return NULL;
-}
-
-static void warn_if_open(const struct config *config)
-{
-    const struct config_listener *open = reachable(&config->listen);
     char text[CONFIG_ADDRESS_BYTES];
 
-    if (!open)
-        open = reachable(&config->listen_plain);
-    if (!open || config->settings.auth_mode != AUTH_OPEN)
+    if (server->settings.auth_mode != AUTH_OPEN)
         return;
-    config_address_text(open, text);
-    logger_write(LOGGER_WARN,
-                 "auth.mode is open: anyone who reaches %s can read and write every room; set "
-                 "auth.mode to \"token\"",
-                 text);
+    for (size_t i = 0; i < server->sockets.count; i++) {
+        if (config_address_is_loopback(&server->sockets.addresses[i]))
+            continue;
+        config_address_text(&server->sockets.addresses[i], text);
+        logger_write(LOGGER_WARN,
+                     "auth.mode is open: anyone who reaches %s can read and write every room; set "
+                     "auth.mode to \"token\"",
+                     text);
+        return;
+    }
 }
 
 /* What may be over by the next try; all else stays wrong until the configuration is mended. */
@@ -322,7 +316,7 @@ static bool run_until_signal(struct server *server, const sigset_t *signals)
     print_ready(&server->sockets);
     logger_write(LOGGER_INFO, "serving with %u shard%s", server->config->shards,
                  server->config->shards == 1 ? "" : "s");
-    warn_if_open(server->config);
+    warn_if_open(server);
     process_warn_if_root();
     notify_manager("READY=1");
     do

@@ -447,6 +447,46 @@ static void test_token__the_audience_must_be_ours_where_we_have_one(void)
     forget();
 }
 
+/* Others' */
+
+/* Made by npm's jose 6.2.3: kid k, sub ann, name Ann, nbf 1700000000, exp 1800000100. */
+#define JOSE_HS256                                                                                 \
+    "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCIsImtpZCI6ImsifQ.eyJuYW1lIjoiQW5uIiwicm9vbXMiO"             \
+    "lt7InJvb20iOiJnYW1lLSoiLCJjYW4iOlsicmVhZCIsIndyaXRlIl19XSwic3ViIjoiYW5uIiwiYXVkI"             \
+    "jpbIm90aGVyIiwiY2hhdCJdLCJuYmYiOjE3MDAwMDAwMDAsImV4cCI6MTgwMDAwMDEwMCwiaWF0IjoxN"             \
+    "zAwMDAwMDAwfQ.EnufL-IVkNo1LrT0Gqt9bvlDsW3sG1gv6qxNzA5Ift4"
+#define JOSE_RS256                                                                                 \
+    "eyJhbGciOiJSUzI1NiIsInR5cCI6IkpXVCIsImtpZCI6ImsifQ.eyJuYW1lIjoiQW5uIiwicm9vbXMiO"             \
+    "lt7InJvb20iOiJnYW1lLSoiLCJjYW4iOlsicmVhZCIsIndyaXRlIl19XSwic3ViIjoiYW5uIiwiYXVkI"             \
+    "jpbIm90aGVyIiwiY2hhdCJdLCJuYmYiOjE3MDAwMDAwMDAsImV4cCI6MTgwMDAwMDEwMCwiaWF0IjoxN"             \
+    "zAwMDAwMDAwfQ.C-X45TUW59K7mhGKxvI0rVLbytIZI60QfoVx6h7JKyMxCXzS2KSvwNdekePdQB1Tws"             \
+    "mNN7Cz_e2oUzio2wfG_B1cWXfsjvzTSxWM5BriI-89zdBqZqF_r_ZLkis5dlUnv-YtyAjVW_hhcf1j1a"             \
+    "uB5jK6YiPutTRvR3fmCMLVM5YtSLZOJny6S6Gdrd7fWQrnk4hzVcepugQbgkQoafEflSbjYSQWd7AAFt"             \
+    "_Q571hO5VRgTgmFeM01quY9MNSPcrdhDMUTTBBJNPnsW6683LaUMSukZGzUgL_ULU2NzW6jE0UcQKcY7"             \
+    "C5gxbgWegjZ4uFMW-FX7J80PtPtpuPl0QcWA"
+#define JOSE_ES256                                                                                 \
+    "eyJhbGciOiJFUzI1NiIsInR5cCI6IkpXVCIsImtpZCI6ImsifQ.eyJuYW1lIjoiQW5uIiwicm9vbXMiO"             \
+    "lt7InJvb20iOiJnYW1lLSoiLCJjYW4iOlsicmVhZCIsIndyaXRlIl19XSwic3ViIjoiYW5uIiwiYXVkI"             \
+    "jpbIm90aGVyIiwiY2hhdCJdLCJuYmYiOjE3MDAwMDAwMDAsImV4cCI6MTgwMDAwMDEwMCwiaWF0IjoxN"             \
+    "zAwMDAwMDAwfQ.809ICCK1RxQnqKyZId-yPYRoDrKs_Bb4BP5gyvT9yeMYs10pHp9wdWyKZzbH6JE0y7"             \
+    "bhMlaBrE6mQZTEzJtlow"
+
+static void test_token__tokens_of_another_library_are_taken(void)
+{
+    static const char *const tokens[] = {JOSE_HS256, JOSE_RS256, JOSE_ES256};
+
+    for (size_t i = 0; i < array_len(tokens); i++) {
+        struct token_keys *keys = token_keys_new(slice_of("chat"));
+        add(keys, "k", pairs[i].alg, pairs[i].public);
+        CU_ASSERT_FATAL(parse_at(keys, tokens[i], NOW_MS));
+        CU_ASSERT(slice_is(token->sub, "ann") && slice_is(token->name, "Ann"));
+        CU_ASSERT_EQUAL(token->exp_ms, 1800000100000 + TOKEN_LEEWAY_MS);
+        CU_ASSERT_EQUAL(token_rights(token, slice_of("game-1")), TOKEN_READ | TOKEN_WRITE);
+        token_keys_free(keys);
+    }
+    forget();
+}
+
 /* Rights */
 
 static unsigned rights_in(const char *room)
@@ -738,6 +778,7 @@ int main(void)
         UNIT_TEST(test_token__its_times_are_kept),
         UNIT_TEST(test_token__the_user_is_printable_and_short),
         UNIT_TEST(test_token__the_audience_must_be_ours_where_we_have_one),
+        UNIT_TEST(test_token__tokens_of_another_library_are_taken),
         UNIT_TEST(test_token__rights_are_the_union_of_what_matches),
         UNIT_TEST(test_token__rooms_are_judged),
         UNIT_TEST(test_token__bounds_are_kept),

@@ -1,5 +1,7 @@
 /* The command line, run through its one function with captured output. */
 #include "ringroom/server/cli.h"
+#include "ringroom/base/clock.h"
+#include "ringroom/server/auth_keys.h"
 #include "load.h"
 #include <unistd.h>
 
@@ -175,7 +177,7 @@ static void test_cli__a_wrong_command_is_refused_with_the_nearest(void)
     CU_ASSERT(is_wrong(WORDS("start"), TEXTS("start: no such command (allowed are serve, ch")));
     CU_ASSERT(is_wrong(WORDS("serve", "help"), TEXTS("help: not expected after `serve`")));
     CU_ASSERT(is_wrong(WORDS("serve", "check"), TEXTS("check: not expected after `serve`")));
-    CU_ASSERT(is_wrong(TEXTS("ringroom"), TEXTS("a command is needed: serve or check")));
+    CU_ASSERT(is_wrong(TEXTS("ringroom"), TEXTS("a command is needed: serve, check or token")));
     CU_ASSERT(is_wrong((const char *const[]){NULL}, TEXTS("a command is needed")));
 }
 
@@ -290,7 +292,73 @@ static void test_cli__every_failing_allocation_is_a_failure_and_no_leak(void)
 #endif
 }
 
-UNIT_MAIN("server.cli", UNIT_TEST(test_cli__serve_hands_over_the_resolved_configuration),
+#define KEY_OPTIONS                                                                                \
+    "--set", "auth.keys=[{\"alg\":\"HS256\",\"kid\":\"k\",\"secret\":"                             \
+             "\"0123456789abcdef0123456789abcdef\"}]"
+
+/* Needs no listener and no certificate, and prints the token alone. */
+static void test_cli__token_prints_a_token_that_the_same_keys_take(void)
+{
+    static const char *const sets[] = {"auth.keys=[{\"alg\":\"HS256\",\"kid\":\"k\",\"secret\":"
+                                       "\"0123456789abcdef0123456789abcdef\"}]"};
+    struct config_source source = {.sets = sets, .sets_count = 1, .not_served = true};
+    struct native_fault fault;
+    struct token_keys *keys;
+    struct config config;
+    struct token *token;
+    struct run run;
+
+    run_with(&run, NULL,
+             WORDS("token", KEY_OPTIONS, "--sub", "user-17", "--name=Ada", "--room",
+                   "a:b-*:read,moderate", "--room=c:write", "--ttl", "60", "--kid", "k", "--set",
+                   "auth.mode=token"));
+    CU_ASSERT_EQUAL(run.status, CLI_OK);
+    CU_ASSERT_STRING_EQUAL(run.err, "");
+    size_t len = strlen(run.out);
+    CU_ASSERT_FATAL(len > 0 && strchr(run.out, '\n') == run.out + len - 1);
+
+    CU_ASSERT_EQUAL_FATAL(config_load(&source, &config, load_error, sizeof(load_error)), 0);
+    CU_ASSERT_EQUAL_FATAL(auth_keys_open(&config, &keys, load_error, sizeof(load_error)), 0);
+    uint64_t now_ms = clock_wall_ms();
+    CU_ASSERT_FATAL(token_parse(keys, slice_make(run.out, len - 1), now_ms, &token, &fault));
+    CU_ASSERT(slice_is(token->sub, "user-17") && slice_is(token->name, "Ada"));
+    CU_ASSERT(token->exp_ms <= now_ms + 60000 + TOKEN_LEEWAY_MS && token->exp_ms > now_ms + 50000);
+    CU_ASSERT_EQUAL(token_rights(token, slice_of("a:b-1")), TOKEN_READ | TOKEN_MODERATE);
+    CU_ASSERT_EQUAL(token_rights(token, slice_of("c")), TOKEN_WRITE);
+    token_free(token);
+    token_keys_free(keys);
+    config_deinit(&config);
+    run_end(&run);
+}
+
+static void test_cli__token_says_what_is_wrong(void)
+{
+    static const char *const rooms[] = {"x", ":read", "x:", "x:raed", "x:read,", "x:read, write"};
+    static const char *const ttls[] = {"0", "", "-1", "1.5", "1h", "31622401", " 5"};
+
+    CU_ASSERT(is_wrong(WORDS("token", KEY_OPTIONS), TEXTS("--sub: is needed")));
+    CU_ASSERT(is_wrong(WORDS("token", "--sub", "a"), TEXTS("auth.keys: has no key")));
+    CU_ASSERT(is_wrong(WORDS("token", "--sub"), TEXTS("--sub: must be followed")));
+    CU_ASSERT(is_wrong(WORDS("token", "--sub=a", "--sub=b"), TEXTS("--sub: may be given once")));
+    CU_ASSERT(is_wrong(WORDS("token", KEY_OPTIONS, "--sub", ""), TEXTS("sub of 1 to 128 bytes")));
+    CU_ASSERT(is_wrong(WORDS("token", KEY_OPTIONS, "--sub", "a\n"), TEXTS("control characters")));
+    CU_ASSERT(is_wrong(WORDS("token", KEY_OPTIONS, "--sub", "a", "--kid", "z"),
+                       TEXTS("--kid z: no key")));
+    CU_ASSERT(is_wrong(WORDS("serve", PLAIN_OPTIONS, "--sub", "a"), TEXTS("--sub: only")));
+    CU_ASSERT(
+        is_wrong(WORDS("token", "--sub", "a", "--set", "auth.keys=1"), TEXTS("auth.keys: ***")));
+    CU_ASSERT(is_wrong(WORDS("token", "--subj", "a"), TEXTS("the nearest is --sub ")));
+    for (size_t i = 0; i < array_len(rooms); i++)
+        CU_ASSERT(is_wrong(WORDS("token", KEY_OPTIONS, "--sub", "a", "--room", rooms[i]),
+                           TEXTS("must be PATTERN:RIGHTS")));
+    for (size_t i = 0; i < array_len(ttls); i++)
+        CU_ASSERT(is_wrong(WORDS("token", KEY_OPTIONS, "--sub", "a", "--ttl", ttls[i]),
+                           TEXTS("must be a whole number of seconds")));
+}
+
+UNIT_MAIN("server.cli", UNIT_TEST(test_cli__token_prints_a_token_that_the_same_keys_take),
+          UNIT_TEST(test_cli__token_says_what_is_wrong),
+          UNIT_TEST(test_cli__serve_hands_over_the_resolved_configuration),
           UNIT_TEST(test_cli__the_environment_counts),
           UNIT_TEST(test_cli__check_prints_what_would_be_in_force),
           UNIT_TEST(test_cli__check_refuses_a_certificate_that_cannot_be_used),
