@@ -157,19 +157,28 @@ void socketio_auth(struct slice data, char scratch[SOCKETIO_AUTH_BYTES],
     json_decref(json);
 }
 
-bool socketio_offset_parse(struct slice offset, struct slice *ret_epoch, uint64_t *ret_seq)
+bool socketio_offset_parse(struct slice offset, struct slice *ret_epoch, uint64_t *ret_seq,
+                           uint64_t *ret_mark)
 {
     const uint8_t *dot = offset.len ? memchr(offset.data, '.', offset.len) : NULL;
     size_t epoch_len = dot ? (size_t)(dot - offset.data) : 0;
-    uint64_t seq;
+    uint64_t seq, mark = 0;
 
     if (epoch_len == 0 || epoch_len > ROOM_EPOCH_BYTES)
         return false;
     struct slice digits = slice_from(offset, epoch_len + 1);
-    if (!digits.len || !take_number(&digits, UINT64_MAX, &seq) || digits.len)
+    if (!digits.len || !take_number(&digits, UINT64_MAX, &seq))
+        return false;
+    if (digits.len > 1 && digits.data[0] == '.') {
+        digits = slice_from(digits, 1);
+        if (!take_number(&digits, UINT64_MAX, &mark))
+            return false;
+    }
+    if (digits.len)
         return false;
     *ret_epoch = slice_make(offset.data, epoch_len);
     *ret_seq = seq;
+    *ret_mark = mark;
     return true;
 }
 

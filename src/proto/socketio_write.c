@@ -281,12 +281,13 @@ int socketio_joined_head(struct buf *out, struct slice room)
     return end(&w, ",\"chatHistory\":[");
 }
 
-int socketio_joined_tail(struct buf *out, struct slice epoch, uint64_t seq)
+int socketio_joined_tail(struct buf *out, struct slice epoch, uint64_t seq, uint64_t mark)
 {
     struct writer w = writer_of(out);
 
     put_raw(&w, "]},\"", epoch);
     put_u64(&w, ".", seq);
+    put_u64(&w, ".", mark);
     return end(&w, "\"]");
 }
 

@@ -188,7 +188,7 @@ void session_attach(struct session *session, struct client *client)
     set_beat(client);
 }
 
-static void push_run(struct session *session, uint32_t serial, uint64_t next);
+static void push_run(struct session *session, struct session_run run);
 
 void session_beat(struct client *client)
 {
@@ -214,7 +214,7 @@ void session_beat(struct client *client)
         client->carrier->text(client, slice_of("2"));
         if (client->session != session) /* the carrier could not take it, and is gone */
             return;
-        push_run(session, 0, 0);
+        push_run(session, (struct session_run){0});
         session->ping_sent = true;
         session->beat_ms += session_timeout_ms(shard, session);
     }
@@ -291,10 +291,8 @@ static bool grow_runs(struct session *session)
     return true;
 }
 
-static void push_run(struct session *session, uint32_t serial, uint64_t next)
+static void push_run(struct session *session, struct session_run run)
 {
-    const struct session_run run = {.serial = serial, .next = next};
-
     if (session->runs_count == session->runs_cap && !grow_runs(session)) {
         session->vague = true;
         if (!session->runs_cap) {
@@ -314,7 +312,25 @@ void session_sent(struct member *member)
     if (last && last->serial == member->serial)
         last->next = member->messages.next;
     else
-        push_run(session, member->serial, member->messages.next);
+        push_run(session,
+                 (struct session_run){.serial = member->serial, .next = member->messages.next});
+}
+
+void session_sent_history(struct member *member)
+{
+    uint64_t next = member->messages.next;
+
+    push_run(member->client->session,
+             (struct session_run){.serial = member->serial, .next = next, .history = next});
+}
+
+uint32_t session_next_serial(struct session *session)
+{
+    if (!session->serial)
+        random_bytes(&session->serial, sizeof(session->serial));
+    if (!++session->serial)
+        session->serial = 1;
+    return session->serial;
 }
 
 void session_confirm_ping(struct session *session)
@@ -349,12 +365,24 @@ static void start_from_confirmed(struct session *session)
         session->kept[i].next = session->kept[i].confirmed;
 }
 
+/* An offset older than the `joined` with which the run begins, or of another one: of a membership
+ * that was before, of another session even, for clients keep what came last. */
+static bool is_stale(const struct session_run *run, uint64_t seq, uint64_t mark)
+{
+    if (mark)
+        return mark != run->serial || seq + 1 != run->history;
+    return seq < run->history;
+}
+
 /* Replays the runs until the one that brought `seq` of that room. */
-static bool replay_runs_to(struct session *session, struct session_room *last, uint64_t seq)
+static bool replay_runs_to(struct session *session, struct session_room *last, uint64_t seq,
+                           uint64_t mark)
 {
     for (uint32_t i = 0; i < session->runs_count; i++) {
         const struct session_run *run = &session->runs[i];
         struct session_room *room = run->serial ? kept_of_serial(session, run->serial) : NULL;
+        if (room == last && run->history && is_stale(run, seq, mark))
+            return false;
         if (room == last && room && run->next > seq) {
             room->next = seq + 1;
             return true;
@@ -369,12 +397,12 @@ bool session_resolve(struct session *session, struct slice offset)
 {
     struct session_room *last = NULL;
     struct slice epoch;
-    uint64_t seq;
+    uint64_t seq, mark;
 
     start_from_confirmed(session);
     if (!offset.len)
         return !session->vague;
-    if (!socketio_offset_parse(offset, &epoch, &seq))
+    if (!socketio_offset_parse(offset, &epoch, &seq, &mark))
         return false;
     for (uint32_t i = 0; i < session->kept_count; i++)
         if (slice_equal(slice_make(session->kept[i].epoch, ROOM_EPOCH_BYTES), epoch))
@@ -383,7 +411,7 @@ bool session_resolve(struct session *session, struct slice offset)
         return false;
     if (seq + 1 <= last->confirmed)
         return !session->vague;
-    return replay_runs_to(session, last, seq);
+    return replay_runs_to(session, last, seq, mark);
 }
 
 /* Taken off its client */

@@ -136,7 +136,7 @@ static void joined(struct client *client, struct ask *ask)
             refuse(client, ask->id, "\"join\"", &ask->fault, 0);
         return;
     }
-    member->serial = ++session->serials;
+    member->serial = session_next_serial(session);
     acknowledge(client, ask->id, 0, 0, false);
     if (client->session)
         owe_history(client, member, ask);
@@ -160,6 +160,8 @@ static void joined_again(struct client *client, struct ask *ask)
     }
     list_remove(&member->in_view);
     list_append(&member->view->behind, &member->in_view);
+    member->serial = session_next_serial(client->session);
+    member->confirmed = 0;
     owe_history(client, member, ask);
 }
 

@@ -21,8 +21,8 @@ int session_history_end(struct session *session, struct buf *text)
     session->streaming = NULL;
     member->history_end = 0;
     log_cursor_init(&member->messages, next); /* of the projection from here on */
-    session_sent(member);
-    return socketio_joined_tail(text, room_epoch(member->view->room), next - 1);
+    session_sent_history(member);
+    return socketio_joined_tail(text, room_epoch(member->view->room), next - 1, member->serial);
 }
 
 int session_history_next(struct session *session, struct buf *text, struct log_read *ret_gap)

@@ -167,7 +167,7 @@ static void become(struct session *session, struct session *older)
     memcpy(session->id, older->id, sizeof(session->id));
     session->kept = older->kept;
     session->kept_count = older->kept_count;
-    session->serials = older->serials;
+    session->serial = older->serial;
     older->kept = NULL;
     /* By its offset it has all before `next`. */
     for (uint32_t i = 0; i < session->kept_count; i++)

@@ -153,7 +153,7 @@ static void check_packet(const struct socketio_packet *packet)
     char scratch[SOCKETIO_AUTH_BYTES];
     struct socketio_auth auth;
     struct slice name, args, position;
-    uint64_t seq;
+    uint64_t seq, mark;
 
     CHECK(packet->nsp.len >= 1 && packet->nsp.len <= SOCKETIO_NAMESPACE_MAX);
     CHECK(packet->nsp.data[0] == '/' && utf8_printable(packet->nsp));
@@ -163,7 +163,7 @@ static void check_packet(const struct socketio_packet *packet)
     case SOCKETIO_CONNECT:
         socketio_auth(packet->data, scratch, &auth);
         CHECK(auth.pid.len <= 64 && auth.offset.len <= 64);
-        if (socketio_offset_parse(auth.offset, &position, &seq))
+        if (socketio_offset_parse(auth.offset, &position, &seq, &mark))
             CHECK(position.len >= 1 && position.len <= ROOM_EPOCH_BYTES);
         break;
     case SOCKETIO_EVENT:

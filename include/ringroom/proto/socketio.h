@@ -110,8 +110,10 @@ int socketio_gap(struct buf *out, struct slice room, struct slice epoch, uint64_
 enum { SOCKETIO_OFFSET_MAX = ROOM_EPOCH_BYTES + 1 + 20 };
 /* No NUL. */
 size_t socketio_offset(char dst[SOCKETIO_OFFSET_MAX], struct slice epoch, uint64_t seq);
-/* False for what no socketio_offset() has written: any string may come back. */
-bool socketio_offset_parse(struct slice offset, struct slice *ret_epoch, uint64_t *ret_seq);
+/* False for what has been written nowhere here: any string may come back. The mark is that of a
+ * `joined`, else 0. */
+bool socketio_offset_parse(struct slice offset, struct slice *ret_epoch, uint64_t *ret_seq,
+                           uint64_t *ret_mark);
 
 /* From the native form, which is what the log keeps. */
 
@@ -127,7 +129,8 @@ int socketio_joined_head(struct buf *out, struct slice room);
 /* {"username","message","seq","ts","uid"}; and "data" beside "message" where the message has text
  * and data. */
 int socketio_put_entry(struct buf *out, struct slice native);
-int socketio_joined_tail(struct buf *out, struct slice epoch, uint64_t seq);
+/* The mark tells it from a message of that number. */
+int socketio_joined_tail(struct buf *out, struct slice epoch, uint64_t seq, uint64_t mark);
 /* A passing event (member, typing): ["member",{…}] with the fields of the native event but `ev`.
  * `native` is the WebSocket frame around what native_member() and the like have written without
  * `re`. Text, no frame. */

@@ -33,8 +33,9 @@ enum session_kind {
 
 /* A stretch of one room's log that was handed to the transport; in the order of all rooms. */
 struct session_run {
-    uint32_t serial; /* of the member; 0: a ping was sent here */
-    uint64_t next;   /* up to this number */
+    uint32_t serial;  /* of the member; 0: a ping was sent here */
+    uint64_t next;    /* up to this number */
+    uint64_t history; /* begins with `joined`, up to this number; else 0 */
 };
 
 /* A room as it is remembered while its session is between two clients. */
@@ -71,7 +72,7 @@ struct session {
 
     struct session_run *runs; /* not confirmed yet, oldest first */
     uint32_t runs_count, runs_cap;
-    uint32_t serials; /* given to members so far */
+    uint32_t serial; /* of the last member; by chance at first, so that they mark offsets */
     struct session_room *kept;
     uint32_t kept_count;
     uint32_t resuming; /* rooms that are being joined again, and one more while more may follow */
@@ -158,6 +159,10 @@ bool session_send_later(struct client *client, struct slice packet);
 
 /* Entries of the member's room have been handed to the transport. */
 void session_sent(struct member *member);
+/* `joined` has: the first that is sent of a room. */
+void session_sent_history(struct member *member);
+/* Never 0. */
+uint32_t session_next_serial(struct session *session);
 /* All that was sent before the last ping has arrived; or simply all. */
 void session_confirm_ping(struct session *session);
 void session_confirm_all(struct session *session);

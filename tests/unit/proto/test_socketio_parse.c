@@ -536,18 +536,20 @@ static void test_socketio_parse__an_offset_comes_back_as_it_was_given(void)
                                           "e.18446744073709551620"};
     char text[SOCKETIO_OFFSET_MAX];
     struct slice epoch;
-    uint64_t seq;
+    uint64_t seq, mark;
 
     for (size_t i = 0; i < array_len(numbers); i++) {
         size_t len = socketio_offset(text, slice_of("Ab-_56789012"), numbers[i]);
         CU_ASSERT(len <= sizeof(text) &&
-                  socketio_offset_parse(slice_make(text, len), &epoch, &seq));
+                  socketio_offset_parse(slice_make(text, len), &epoch, &seq, &mark));
         CU_ASSERT(slice_is(epoch, "Ab-_56789012"));
-        CU_ASSERT(seq == numbers[i]);
+        CU_ASSERT(seq == numbers[i] && mark == 0);
     }
+    CU_ASSERT(socketio_offset_parse(slice_of("e.1.4294967295"), &epoch, &seq, &mark));
+    CU_ASSERT(slice_is(epoch, "e") && seq == 1 && mark == 4294967295);
     for (size_t i = 0; i < array_len(foreign); i++)
-        CU_ASSERT(!socketio_offset_parse(slice_of(foreign[i]), &epoch, &seq));
-    CU_ASSERT(!socketio_offset_parse((struct slice){0}, &epoch, &seq));
+        CU_ASSERT(!socketio_offset_parse(slice_of(foreign[i]), &epoch, &seq, &mark));
+    CU_ASSERT(!socketio_offset_parse((struct slice){0}, &epoch, &seq, &mark));
 }
 
 /* Events */

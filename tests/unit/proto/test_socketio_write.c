@@ -226,10 +226,10 @@ static void test_socketio_write__joined_is_put_together_from_parts(void)
     CU_ASSERT(socketio_joined_head(&out, slice_of("r\"")) == 0);
     CU_ASSERT(socketio_put_entry(&out, native) == 0 && buf_append_str(&out, ",") == 0);
     CU_ASSERT(socketio_put_entry(&out, native) == 0);
-    CU_ASSERT(socketio_joined_tail(&out, epoch, 2) == 0);
+    CU_ASSERT(socketio_joined_tail(&out, epoch, 2, 7) == 0);
 #define ENTRY "{\"username\":\"A\",\"message\":null,\"seq\":2,\"ts\":5,\"uid\":\"u\"}"
     CU_ASSERT(wrote("42[\"joined\",{\"room\":\"r\\\"\",\"chatHistory\":[" ENTRY "," ENTRY
-                    "]},\"Ab-_56789012.2\"]"));
+                    "]},\"Ab-_56789012.2.7\"]"));
     finish();
 }
 
@@ -515,7 +515,7 @@ static int write_one(int which)
     case 11:
         return socketio_put_entry(&out, some_message);
     case 12:
-        return socketio_joined_tail(&out, epoch, 1);
+        return socketio_joined_tail(&out, epoch, 1, 7);
     case 13:
         return socketio_notice(&out, some_notice);
     default:
