@@ -64,4 +64,30 @@ everyWay(fewer(WAYS), {}, (at) => {
       await raw.cut();
     }
   });
+
+  test('an offset of an older session does not prove that `joined` has come', async () => {
+    const room = freshRoom();
+    const join = async (raw) => {
+      const from = raw.packets.length;
+      raw.socket.send(`42["join",{"room":"${room}"}]`);
+      return JSON.parse((await raw.heard('42["joined"', from)).slice(2)).at(-1);
+    };
+    const first = await Raw.open(at);
+    await first.connect();
+    await join(first);
+    first.socket.send(`42["message",{"room":"${room}","message":"x"}]`);
+    const stale = JSON.parse((await first.heard('42["message"')).slice(2)).at(-1);
+    await first.cut();
+
+    for (const recovers of [false, true]) {
+      const second = await Raw.open(at);
+      const { pid } = await second.connect();
+      const offset = await join(second);
+      await second.cut();
+      const third = await Raw.open(at);
+      const connected = await third.connect({ pid, offset: recovers ? offset : stale });
+      assert.equal(connected.pid === pid, recovers);
+      await third.cut();
+    }
+  });
 });
