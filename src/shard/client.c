@@ -1,9 +1,7 @@
 /* client.c - what a client asks of rooms, whatever its dialect and carrier. */
 #include "ringroom/shard/client.h"
 #include "shard_core.h"
-#include "ringroom/base/encode.h"
 #include "ringroom/base/hash.h"
-#include "ringroom/base/random.h"
 #include "ringroom/shard/session.h"
 
 const struct native_fault fault_no_memory = {"unavailable",
@@ -22,29 +20,14 @@ void client_init(struct client *client, struct shard *shard, const struct client
 
 void client_deinit(struct client *client)
 {
-    mem_free(client->name);
-    client->name = NULL;
-}
-
-void client_new_secret(char *secret)
-{
-    uint8_t bits[16];
-
-    random_bytes(bits, sizeof(bits));
-    encode_base64url(secret, bits, sizeof(bits));
-}
-
-void client_derive_uid(struct client *client, const char *secret)
-{
-    client->user = hash_bytes(slice_make(secret, CLIENT_SECRET_BYTES));
-    encode_base64url(client->uid, &client->user, CLIENT_UID_BYTES / 4 * 3);
+    identity_deinit(&client->who);
 }
 
 struct slice client_name(const struct client *client, const struct member *member)
 {
     if (member && member->name)
         return slice_of(member->name);
-    return client->name ? slice_of(client->name) : (struct slice){0};
+    return client->who.name ? slice_of(client->who.name) : (struct slice){0};
 }
 
 /* Who gave no name is shown by the uid, or by the socket's id. */
@@ -77,7 +60,7 @@ static bool take_name(struct client *client, struct member *member, struct slice
     char *copy = copy_name(name);
     if (!copy)
         return false;
-    char **at = client->rooms == 1 && !member->name ? &client->name : &member->name;
+    char **at = client->rooms == 1 && !member->name ? &client->who.name : &member->name;
     mem_free(*at);
     *at = copy;
     return true;
@@ -173,7 +156,7 @@ static void ask_and_wait(struct client *client, uint32_t owner, struct ask *ask)
 static struct ask *ask_about(struct client *client, enum post_kind kind, struct slice id,
                              struct slice room, size_t more, struct native_fault *ret_fault)
 {
-    struct ask *ask = ask_new(kind, client, id.len + room.len + CLIENT_UID_BYTES + more);
+    struct ask *ask = ask_new(kind, client, id.len + room.len + client->who.uid_len + more);
 
     if (!ask) {
         *ret_fault = fault_no_memory;
@@ -311,7 +294,7 @@ bool client_send(struct client *client, struct member *member, const struct clie
     /* The encoded body lies in the shard's scratch, which a refusal would overwrite: not before it
      * has been copied. */
     struct ask *ask = ask_new(POST_SEND, client,
-                              message->id.len + CLIENT_UID_BYTES + message->cid.len + text->len);
+                              message->id.len + client->who.uid_len + message->cid.len + text->len);
     if (!ask)
         return false;
     ask->body = ask_put(ask, buf_slice(text));
@@ -339,7 +322,7 @@ bool client_typing(struct client *client, struct member *member, struct slice id
     }
     ask->body = ask_put(ask, buf_slice(text));
     ask->id = ask_put(ask, id);
-    ask->user = client->user;
+    ask->user = client->who.user;
     ask->view = member->view;
     shard_ask(client->shard, member->view->owner, ask);
     return true;

@@ -209,15 +209,15 @@ static bool is_base64url(char c)
 
 void conn_take_sid(struct conn *conn, struct slice sid)
 {
-    client_new_secret(conn->sid);
-    client_derive_uid(&conn->client, conn->sid);
-    if (sid.len != CLIENT_SECRET_BYTES)
+    identity_new_secret(conn->sid);
+    identity_derive(&conn->client.who, conn->sid);
+    if (sid.len != IDENTITY_SECRET_BYTES)
         return;
     for (size_t i = 0; i < sid.len; i++)
         if (!is_base64url((char)sid.data[i]))
             return;
     memcpy(conn->sid, sid.data, sid.len);
-    client_derive_uid(&conn->client, conn->sid);
+    identity_derive(&conn->client.who, conn->sid);
 }
 
 static struct conn *conn_new(struct shard *shard, bool tls)

@@ -76,7 +76,7 @@ static int answer_upgrade(struct conn *conn, const struct http_request *request,
  * outage: the hello says which sid is in force. */
 static void take_session(struct conn *conn, const struct http_request *request)
 {
-    char sid[CLIENT_SECRET_BYTES + 1];
+    char sid[IDENTITY_SECRET_BYTES + 1];
     int len = http_query(request, "session", sid, sizeof(sid));
 
     conn_take_sid(conn, slice_make(sid, len > 0 ? (size_t)len : 0));

@@ -28,7 +28,7 @@ static void reply_done(struct conn *conn, struct slice id)
 void conn_native_hello(struct conn *conn)
 {
     const struct settings *settings = conn->shard->settings;
-    struct native_hello hello = {.sid = slice_make(conn->sid, CLIENT_SECRET_BYTES),
+    struct native_hello hello = {.sid = slice_make(conn->sid, IDENTITY_SECRET_BYTES),
                                  .uid = client_uid(&conn->client),
                                  .ping_ms = (uint64_t)settings->ping_interval_s * 1000,
                                  .max_message = settings->max_message};

@@ -83,6 +83,8 @@ bool conn_complete_cut(struct conn *conn)
     buf_deinit(&conn->out);
     conn->out = rest;
     conn->cut = NULL;
+    if (conn->client.session)
+        session_sent(member);
     return true;
 }
 
@@ -109,8 +111,11 @@ static bool gather_cut(struct conn *conn, struct gather *g)
                  &read) != LOG_BYTES)
         return false;
     g->len = read.bytes;
-    if (member->messages.offset == 0)
+    if (member->messages.offset == 0) {
         conn->cut = NULL;
+        if (conn->client.session)
+            session_sent(member);
+    }
     return true;
 }
 
@@ -181,7 +186,7 @@ static bool gather_notices(struct conn *conn, struct member *member, struct gath
         if (result == LOG_BYTES) {
             memcpy(&except, notice.data, ROOM_NOTICE_HEAD);
             notice = slice_from(notice, ROOM_NOTICE_HEAD);
-            if (except != conn->client.user && !gather_notice(conn, notice, g))
+            if (except != conn->client.who.user && !gather_notice(conn, notice, g))
                 return false;
         } else {
             send_count(conn, room);
@@ -203,10 +208,10 @@ static bool gather_messages(struct conn *conn, struct member *member, struct gat
         return true;
     case LOG_BYTES:
         g->len += read.bytes;
-        if (conn->client.session)
-            session_sent(member);
         if (member->messages.offset)
             conn->cut = member;
+        else if (conn->client.session)
+            session_sent(member);
         return false; /* look again: the log may have more */
     case LOG_GAP:
         conn_send_gap(conn, member, &read);

@@ -36,7 +36,7 @@ int errand_shard(const struct shard *shard, struct slice sid)
 
     if (sid.len != SESSION_SID_BYTES)
         return -1;
-    for (size_t i = CLIENT_SECRET_BYTES; i < SESSION_SID_BYTES; i++) {
+    for (size_t i = IDENTITY_SECRET_BYTES; i < SESSION_SID_BYTES; i++) {
         int digit = hex_digit(sid.data[i]);
         if (digit < 0)
             return -1;

@@ -419,7 +419,7 @@ static bool put_notices(struct poller *poller, struct member *member, struct buf
             error = session_put_count(text, room);
         } else {
             memcpy(&except, notice.data, ROOM_NOTICE_HEAD);
-            if (except != poller->client.user)
+            if (except != poller->client.who.user)
                 error = socketio_notice(text, slice_from(notice, ROOM_NOTICE_HEAD));
         }
         if (error || (text->len && engineio_put(payload, buf_slice(text)) != 0))

@@ -106,7 +106,7 @@ static void stop(struct shard *shard)
     list_each(link, &shard->conns)
     {
         struct conn *conn = container_of(link, struct conn, link);
-        conn_stop(conn, 100 + conn->client.user % spread_ms);
+        conn_stop(conn, 100 + conn->client.who.user % spread_ms);
     }
 }
 

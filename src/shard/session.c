@@ -27,8 +27,8 @@ void session_new_sid(const struct shard *shard, char sid[SESSION_SID_BYTES])
 {
     char text[SESSION_SID_BYTES + 1];
 
-    client_new_secret(text);
-    snprintf(text + CLIENT_SECRET_BYTES, sizeof(text) - CLIENT_SECRET_BYTES, "%03x",
+    identity_new_secret(text);
+    snprintf(text + IDENTITY_SECRET_BYTES, sizeof(text) - IDENTITY_SECRET_BYTES, "%03x",
              shard->index & 0xfff);
     memcpy(sid, text, SESSION_SID_BYTES);
 }
@@ -86,7 +86,7 @@ void session_free(struct shard *shard, struct session *session)
     buf_deinit(&session->later);
     mem_free(session->runs);
     mem_free_wiped(session->kept);
-    mem_free(session->name);
+    identity_deinit(&session->who);
     mem_free_wiped(session);
 }
 
@@ -156,7 +156,7 @@ static void rest_until_ping(struct shard *shard, struct session *session)
     uint64_t due_ms = shard->now_ms + session_ping_ms(shard, session);
 
     if (session->kind == SESSION_CHAT)
-        due_ms += BEAT_GRAIN_MS - due_ms % BEAT_GRAIN_MS;
+        due_ms -= due_ms % BEAT_GRAIN_MS; /* never later: the client counts as well */
     session->ping_sent = false;
     session->beat_ms = due_ms;
 }
@@ -460,10 +460,6 @@ static void part(struct session *session)
     if (session->known)
         table_remove(&client->shard->sids, &session->by_sid);
     session->known = false;
-    session->name = client->name;
-    client->name = NULL;
-    session->user = client->user;
-    memcpy(session->uid, client->uid, CLIENT_UID_BYTES);
     session->streaming = NULL;
     if (session->kind == SESSION_CHAT)
         buf_release(&session->later);
@@ -473,17 +469,15 @@ static void part(struct session *session)
 
 void session_settle(struct session *session, struct client *client)
 {
-    client->name = session->name;
-    session->name = NULL;
-    client->user = session->user;
-    memcpy(client->uid, session->uid, CLIENT_UID_BYTES);
+    identity_deinit(&client->who);
+    identity_move(&client->who, &session->who);
 }
 
 bool session_take(struct session *session)
 {
     struct client *client = session->client;
 
-    if (!keep_rooms(session, client))
+    if (!keep_rooms(session, client) || identity_pass_on(&session->who, &client->who) != 0)
         return false;
     take_out_of_table(client->shard, session);
     part(session);
@@ -586,7 +580,8 @@ void session_lost(struct client *client)
 
     if (!session)
         return;
-    bool can_return = session->recoverable && keep_rooms(session, client);
+    bool can_return = session->recoverable && keep_rooms(session, client) &&
+                      identity_pass_on(&session->who, &client->who) == 0;
     part(session);
     if (!can_return) {
         session_release(shard, session);

@@ -95,8 +95,8 @@ static void connect_anew(struct client *client)
 
     new_id(session);
     session_new_sid(client->shard, session->pid);
-    if (!client->user) /* else it is known by it already to rooms that it has just left again */
-        client_derive_uid(client, session->pid);
+    if (!client->who.user) /* else it is known by it already to rooms that it has just left again */
+        identity_derive(&client->who, session->pid);
     if (recovery_is_on(client))
         session_enlist(client->shard, session);
     confirm_connect(client, slice_of("/"));
@@ -123,7 +123,7 @@ static bool look_for_session(struct client *client, const struct socketio_auth *
     int at = errand_shard(shard, auth->pid);
     struct errand *errand;
 
-    if (at < 0 || client->user || !recovery_is_on(client))
+    if (at < 0 || client->who.user || !recovery_is_on(client))
         return false;
     errand = errand_new(POST_FIND, client, (const char *)auth->pid.data);
     if (!errand || buf_append(&errand->bytes, auth->offset.data, auth->offset.len) != 0) {
@@ -208,7 +208,9 @@ static struct session_room *kept_named(const struct session *session, struct sli
     return NULL;
 }
 
-/* All rooms have answered. */
+/* All rooms have answered. What was missed follows the answer to CONNECT: a client that is cut off
+ * in between keeps what it was sent before that answer, but not how far it came, and would get it
+ * twice. */
 static void complete(struct client *client)
 {
     struct session *session = client->session;
@@ -377,8 +379,10 @@ static void attachment(struct client *client, struct slice data)
     assembly->ends[assembly->count++] = assembly->bytes.len;
     if (assembly->count < assembly->expected)
         return;
-    if (socketio_parse(buf_slice(&assembly->text), &packet))
+    if (socketio_parse(buf_slice(&assembly->text), &packet) && socketio_placeholders_fit(&packet))
         act_on(client, &packet);
+    else
+        broken(client);
     if (client->session == session)
         drop_assembly(session);
 }

@@ -3,7 +3,7 @@
  * How its bytes come and go is its carrier's business: a WebSocket connection
  * (conn.h) or a polling session (poller.h), in whose memory the client lies.
  *
- * Threads   its shard's. `uid` is constant from its first join on: a room's owner
+ * Threads   its shard's. Its uid is constant from its first join on: a room's owner
  *           reads it while a letter of the client is with it.
  * Bound     letters: the carrier acts on no more requests while above
  *           CLIENT_LETTERS_MAX. */
@@ -11,13 +11,12 @@
 
 #include "ringroom/base/list.h"
 #include "ringroom/shard/ask.h"
+#include "ringroom/shard/identity.h"
 #include "ringroom/shard/view.h"
 
 enum {
     CLIENT_LETTERS_MAX = 128, /* letters under way to other shards */
     CLIENT_REFUSALS_MAX = 10, /* rate-limited sends in a row, then the client is sent away */
-    CLIENT_SECRET_BYTES = 22, /* base64url of 128 bits: a session's id, known to its client alone */
-    CLIENT_UID_BYTES = 8,     /* base64url of 48 bits */
 };
 
 struct client;
@@ -56,31 +55,23 @@ struct client {
     struct session *session; /* of the Socket.IO dialect; NULL in the native one */
     struct list members;     /* struct member.in_client */
     struct list dirty;       /* struct member.dirty: rooms with news */
-    char *name;              /* as given last; NULL: none */
-    uint64_t user;           /* the uid as a number */
-    uint64_t sends_us;       /* rate limit: when the bucket is full again (GCRA's arrival time) */
-    uint64_t typing_us;      /* the same, for typing */
-    uint32_t letters;        /* asks and leaves not home yet */
-    uint32_t rooms;          /* in `members` */
-    uint8_t refusals;        /* rate-limited in a row */
-    bool waiting;            /* an answer is due before the next request may be acted on */
-    char uid[CLIENT_UID_BYTES];
+    struct identity who;
+    uint64_t sends_us;  /* rate limit: when the bucket is full again (GCRA's arrival time) */
+    uint64_t typing_us; /* the same, for typing */
+    uint32_t letters;   /* asks and leaves not home yet */
+    uint32_t rooms;     /* in `members` */
+    uint8_t refusals;   /* rate-limited in a row */
+    bool waiting;       /* an answer is due before the next request may be acted on */
 };
 
 static inline struct slice client_uid(const struct client *client)
 {
-    return slice_make(client->uid, CLIENT_UID_BYTES);
+    return identity_uid(&client->who);
 }
 
 void client_init(struct client *client, struct shard *shard, const struct client_carrier *carrier);
 /* Has left all rooms, and all its letters are home. */
 void client_deinit(struct client *client);
-/* Makes up a secret of CLIENT_SECRET_BYTES. */
-void client_new_secret(char *secret);
-/* The uid follows from a secret by a keyed hash: who knows it is the same user again; nobody can go
- * back from the uid. */
-void client_derive_uid(struct client *client, const char *secret);
-
 struct member *client_find_member(struct client *client, struct slice room);
 /* The member's name for that room, else the client's; empty where none was given. */
 struct slice client_name(const struct client *client, const struct member *member);

@@ -19,7 +19,7 @@
 
 enum {
     /* A secret, then the number of the shard that began it as three hexadecimal digits. */
-    SESSION_SID_BYTES = CLIENT_SECRET_BYTES + 3,
+    SESSION_SID_BYTES = IDENTITY_SECRET_BYTES + 3,
     SESSION_ID_BYTES = 16,  /* base64url of 96 bits: the socket's id, which others may see */
     SESSION_RUNS_MAX = 128, /* remembered deliveries that the client has not confirmed */
     SESSION_RUNS_PING = 2,
@@ -83,15 +83,15 @@ struct session {
     struct buf later;  /* chat: frames that must not come among a message's fragments */
     uint64_t later_ms; /* conformance: `later` is a packet to be sent then; 0: there is none */
 
-    uint8_t kind;        /* enum session_kind */
-    bool resume_failed;  /* one of the rooms could not be joined as it was left */
-    bool vague;          /* runs were forgotten unconfirmed: what the client has can't be told */
-    bool ping_sent;      /* a pong is due */
-    bool connected;      /* to the namespace "/" */
-    bool connected_more; /* to "/custom", which only the conformance server has */
-    bool recoverable;    /* the client knows its pid */
-    bool listed;         /* in the shard's table by pid */
-    bool known;          /* in the shard's table by sid */
+    uint8_t kind;         /* enum session_kind */
+    bool resume_failed;   /* one of the rooms could not be joined as it was left */
+    bool vague;           /* runs were forgotten unconfirmed: what the client has can't be told */
+    bool ping_sent;       /* a pong is due */
+    bool connected;       /* to the namespace "/" */
+    bool connected_more;  /* to "/custom", which only the conformance server has */
+    bool recoverable;     /* the client knows its pid */
+    bool listed;          /* in the shard's table by pid */
+    bool known;           /* in the shard's table by sid */
 
     /* Of a move to another transport: the memberships at the old place stand until those at the new
      * one are made, so that nobody is told of someone's going. */
@@ -99,10 +99,8 @@ struct session {
     struct errand *release; /* what ends those; NULL: none stand */
     uint32_t release_shard;
 
-    /* The client's identity, while it is between two carriers. */
-    char *name;
-    uint64_t user;
-    char uid[CLIENT_UID_BYTES];
+    /* The client's, while it is between two carriers. */
+    struct identity who;
 
     char sid[SESSION_SID_BYTES]; /* Engine.IO's: a secret */
     char pid[SESSION_SID_BYTES]; /* what the client comes back with: a secret */
