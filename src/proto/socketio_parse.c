@@ -219,6 +219,31 @@ static bool holds_placeholder(json_t *value)
     return false;
 }
 
+static bool placeholders_fit(json_t *value, uint32_t attachments)
+{
+    const char *key;
+    json_t *inner;
+    size_t i;
+
+    if (json_is_true(json_object_get(value, "_placeholder"))) {
+        double number = json_number_value(json_object_get(value, "num"));
+        return json_is_number(json_object_get(value, "num")) && number >= 0 &&
+               number < attachments && number == (double)(uint32_t)number;
+    }
+    json_object_foreach(value, key, inner) if (!placeholders_fit(inner, attachments)) return false;
+    json_array_foreach(value, i, inner) if (!placeholders_fit(inner, attachments)) return false;
+    return true;
+}
+
+bool socketio_placeholders_fit(const struct socketio_packet *packet)
+{
+    json_t *json = request_load(packet->data);
+    bool fit = json && placeholders_fit(json, packet->attachments);
+
+    json_decref(json);
+    return fit;
+}
+
 static bool parse_room(const json_t *arg, struct socketio_event *event, struct native_fault *fault)
 {
     return request_room(json_is_string(arg) ? arg : json_object_get(arg, "room"), &event->room,

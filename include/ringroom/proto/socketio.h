@@ -45,6 +45,10 @@ struct socketio_packet {
  * beyond jansson's bound. */
 bool socketio_parse(struct slice text, struct socketio_packet *ret_packet);
 
+/* Every placeholder in a binary packet's data stands for one of its attachments. False: the
+ * connection is to be closed. */
+bool socketio_placeholders_fit(const struct socketio_packet *packet);
+
 /* CONNECT's payload: what a client comes back with. Slices are decoded into `scratch`; empty where
  * absent. */
 struct socketio_auth {
