@@ -92,6 +92,14 @@ static bool is_as_appended(const struct log_entry *entry)
     return origin_is_author(atomic_load_explicit(&entry->origin, memory_order_relaxed));
 }
 
+/* The first entry from `index` on, and before `stop`, that has been replaced; `stop` where none. */
+static uint32_t first_replaced(const struct log_segment *segment, uint32_t index, uint32_t stop)
+{
+    while (index < stop && is_as_appended(segment_entry(segment, index)))
+        index++;
+    return index;
+}
+
 /* The entries from `index` on that fit whole into cap and are as they were appended: one contiguous
  * run. */
 static uint32_t whole_run(const struct log_segment *segment, uint32_t index, uint32_t count,
@@ -100,10 +108,9 @@ static uint32_t whole_run(const struct log_segment *segment, uint32_t index, uin
     uint32_t stop = index;
 
     /* Index entries lie side by side; most calls look at one or two. */
-    while (stop < count && segment_entry(segment, stop)->end - start <= cap &&
-           is_as_appended(segment_entry(segment, stop)))
+    while (stop < count && segment_entry(segment, stop)->end - start <= cap)
         stop++;
-    return stop;
+    return segment_has_replaced(segment) ? first_replaced(segment, index, stop) : stop;
 }
 
 /* The bytes that an entry has now, and which version of it that is: 0 as appended. */
@@ -167,6 +174,8 @@ enum log_result log_read(const struct log *log, struct log_cursor *cursor, uint6
         size_t start = segment_entry_start(segment, index) + cursor->offset;
         uint32_t stop = whole_run(segment, index, count, start, cap - copied);
         if (stop == index) {
+            if (copied && !segment_has_replaced(segment)) /* the rest of cap is too small for it */
+                break;
             result = read_one(segment, cursor, dst + copied, cap - copied, cut && !copied, ret);
             if (result == LOG_BYTES) {
                 copied += ret->bytes;

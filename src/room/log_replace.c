@@ -70,7 +70,7 @@ void segment_replace(struct log_segment *segment, uint32_t index, struct log_rep
     by->index = index;
     by->version = old ? old->version + 1 : 1;
     by->author = old ? old->author : atomic_load_explicit(&entry->origin, memory_order_relaxed);
-    segment->replaced = true;
+    atomic_store_explicit(&segment->replaced, true, memory_order_relaxed);
     /* Release: pairs with segment_replacement() on other shards. */
     atomic_store_explicit(&entry->origin, (uintptr_t)by, memory_order_release);
     if (old)
@@ -81,7 +81,7 @@ void segment_replace(struct log_segment *segment, uint32_t index, struct log_rep
 
 void segment_forget_replaced(struct log_segment *segment, uint32_t index)
 {
-    for (; segment->replaced && segment->forgotten < index; segment->forgotten++) {
+    for (; segment_has_replaced(segment) && segment->forgotten < index; segment->forgotten++) {
         struct log_replacement *dead = segment_replacement(segment, segment->forgotten);
         if (dead)
             retire(dead);
@@ -90,6 +90,6 @@ void segment_forget_replaced(struct log_segment *segment, uint32_t index)
 
 void segment_free_replaced(struct log_segment *segment)
 {
-    for (uint32_t i = segment->forgotten; segment->replaced && i < segment->count; i++)
+    for (uint32_t i = segment->forgotten; segment_has_replaced(segment) && i < segment->count; i++)
         log_replacement_free(segment_replacement(segment, i));
 }

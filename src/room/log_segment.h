@@ -32,7 +32,8 @@ struct log_segment {
     uint32_t forgotten; /* owner: replacements of entries below this index are on their way out */
     bool wipe_pending;  /* owner: true exactly while `wiping` is in the bin */
     bool unlinked;      /* owner: from when `retired` is in the bin */
-    bool replaced;      /* owner: from when an entry was first replaced */
+    /* From when an entry was first replaced. Set by the owner before that one's `origin`. */
+    _Atomic bool replaced;
     /* Wire bytes from the front; entries from the back, the first one last. */
     alignas(16) uint8_t data[];
 };
@@ -91,6 +92,13 @@ static inline struct log_replacement *segment_replacement(const struct log_segme
         atomic_load_explicit(&segment_entry(segment, index)->origin, memory_order_acquire);
 
     return origin_is_author(origin) ? NULL : (struct log_replacement *)(uintptr_t)origin;
+}
+
+/* Entries of it have been replaced. Relaxed suffices: a reader that has been quiescent since, or is
+ * the owner, sees it; any other one may still read the old bytes. */
+static inline bool segment_has_replaced(const struct log_segment *segment)
+{
+    return atomic_load_explicit(&segment->replaced, memory_order_relaxed);
 }
 
 void segment_wipe_prefix(struct log_segment *segment, uint32_t goal);
