@@ -219,17 +219,15 @@ static void http_errand_home(struct conn *conn, const struct errand *errand)
 }
 
 /* Packets that no poll has fetched. */
-static bool send_leftovers(struct conn *conn, struct slice payload)
+static void send_leftovers(struct conn *conn, struct slice payload)
 {
     struct engineio_packet packet;
     struct buf decoded;
-    enum engineio_result result = ENGINEIO_END;
 
     buf_init(&decoded, payload.len);
     while (payload.len && conn->phase == CONN_ENGINE) {
         const uint8_t *start = payload.data;
-        result = engineio_next(&payload, &decoded, &packet);
-        if (result != ENGINEIO_PACKET)
+        if (engineio_next(&payload, &decoded, &packet) != ENGINEIO_PACKET)
             break;
         if (packet.binary)
             conn_send_frame(conn, WS_BINARY, packet.data);
@@ -237,7 +235,6 @@ static bool send_leftovers(struct conn *conn, struct slice payload)
             conn_send_frame(conn, WS_TEXT, slice_make(start, packet.data.len + 1));
     }
     buf_deinit(&decoded);
-    return result == ENGINEIO_END || result == ENGINEIO_PACKET;
 }
 
 /* The session is here, or not to be had. True where the errand is kept. */

@@ -22,7 +22,6 @@ enum {
     SESSION_SID_BYTES = IDENTITY_SECRET_BYTES + 3,
     SESSION_ID_BYTES = 16,  /* base64url of 96 bits: the socket's id, which others may see */
     SESSION_RUNS_MAX = 128, /* remembered deliveries that the client has not confirmed */
-    SESSION_RUNS_PING = 2,
 };
 
 enum session_kind {
@@ -191,5 +190,8 @@ int session_history_begin(struct member *member, struct buf *text);
 int session_history_next(struct session *session, struct buf *text, struct log_read *ret_gap);
 /* Ends it with what has been written: its member leaves. */
 int session_history_end(struct session *session, struct buf *text);
+/* The events `closed` {room, reason} and `expiring` {in_ms}. */
+int session_put_closed(struct buf *text, struct slice room, const char *reason);
+int session_put_expiring(struct buf *text, uint64_t in_ms);
 /* Passing events were missed: the count at least is set right. */
 int session_put_count(struct buf *text, const struct room *room);
