@@ -68,8 +68,8 @@ struct config {
     char *tls_cert; /* file names; NULL: not set. Both are set where `listen` is not empty */
     char *tls_key;
     char *tls_ocsp; /* NULL: nothing is stapled */
-    char *user;  /* whom to become after start, by name or number; NULL: nobody else */
-    char *group; /* NULL: the user's own */
+    char *user;     /* whom to become after start, by name or number; NULL: nobody else */
+    char *group;    /* NULL: the user's own */
     bool core_dumps;
     struct config_auth_keys auth_keys; /* auth_keys.h makes keys of them */
     char *auth_audience;               /* NULL: not looked at */
