@@ -161,7 +161,7 @@ static uint8_t key_character(struct slice *raw)
     }
     if (raw->len < 6 || raw->data[1] != 'u' || raw->data[2] != '0' || raw->data[3] != '0')
         return 0;
-    c = (uint8_t)(hex_value(raw->data[4]) << 4 | hex_value(raw->data[5]));
+    c = (uint8_t)(hex_value(raw->data[4]) * 16 + hex_value(raw->data[5]));
     *raw = slice_from(*raw, 6);
     return c;
 }

@@ -138,6 +138,7 @@ static int take_defaults(struct config_loader *loader)
 
 /* The members of an object; `group` is "" for the whole file. Groups do not nest, so neither does
  * this more than once. */
+/* NOLINTNEXTLINE(misc-no-recursion): see above */
 static int take_object(struct config_loader *loader, const char *group, json_t *object)
 {
     const char *member;
@@ -321,7 +322,7 @@ static void variable_of_name(const char *name, char variable[4 * CONFIG_NAME_MAX
         else
             *end++ = (char)toupper((unsigned char)*c);
     }
-    strcpy(end, config_group_find(name) ? "__..." : "");
+    snprintf(end, sizeof("__..."), "%s", config_group_find(name) ? "__..." : "");
 }
 
 /* Its value is not shown: it was not meant for us, and may be a secret. */
