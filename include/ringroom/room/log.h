@@ -12,9 +12,9 @@
  * within the delivery window (down to `held`). Time is absolute: what has expired
  * is below `held` at once, and nothing expired is read even before the sweep.
  *
- * An entry can be replaced: other bytes, of any length, stand in its place, under its number and
- * its time. A reader that comes later finds those only; the old ones are wiped when no reader can
- * be inside.
+ * An entry can be replaced: other bytes, of any length, stand in its place, under its
+ * number and its time. A reader that comes later finds those only; the old ones are
+ * wiped when no reader can be inside.
  *
  * A follower holds another form of its leader's entries: the same numbers, the same
  * times. It has no limits and no time to live of its own; what the leader drops, it
