@@ -159,11 +159,47 @@ static bool parse_typing(const json_t *json, struct native_request *request,
     return true;
 }
 
+static bool parse_delete(const json_t *json, struct native_request *request,
+                         struct native_fault *fault)
+{
+    if (!integer_of(json_object_get(json, "seq"), &request->seq) || request->seq == 0)
+        return request_refuse(fault, "seq: must be the number of a message");
+    return true;
+}
+
+static bool parse_sanction(const json_t *json, struct native_request *request,
+                           struct native_fault *fault)
+{
+    const json_t *uid = json_object_get(json, "uid");
+    bool has_seconds;
+
+    request->uid = request_string(uid);
+    if (!json_is_string(uid) || !request->uid.len || request->uid.len > ROOM_UID_MAX)
+        return request_refuse(fault, "uid: must be a string of 1 to 128 bytes");
+    if (!optional_integer(json, "seconds", &has_seconds, &request->seconds) ||
+        request->seconds > NATIVE_SANCTION_MAX_S || (!has_seconds && request->op == NATIVE_MUTE))
+        return request_refuse(fault, "seconds: must be a number from 0 to 2592000");
+    return true;
+}
+
+static bool parse_auth(const json_t *json, struct native_request *request,
+                       struct native_fault *fault)
+{
+    const json_t *token = json_object_get(json, "token");
+
+    request->token = request_string(token);
+    if (!json_is_string(token) || !request->token.len || request->token.len > NATIVE_TOKEN_MAX)
+        return request_refuse(fault, "token: must be a string of 1 to 8192 bytes");
+    return true;
+}
+
 static bool parse_fields(struct slice text, const json_t *json, struct native_request *request,
                          struct native_fault *fault)
 {
-    if (request->op == NATIVE_PING || request->op == NATIVE_AUTH)
+    if (request->op == NATIVE_PING)
         return true;
+    if (request->op == NATIVE_AUTH)
+        return parse_auth(json, request, fault);
     if (!request_room(json_object_get(json, "room"), &request->room, fault))
         return false;
     switch (request->op) {
@@ -175,6 +211,11 @@ static bool parse_fields(struct slice text, const json_t *json, struct native_re
         return parse_history(json, request, fault);
     case NATIVE_TYPING:
         return parse_typing(json, request, fault);
+    case NATIVE_DELETE:
+        return parse_delete(json, request, fault);
+    case NATIVE_KICK:
+    case NATIVE_MUTE:
+        return parse_sanction(json, request, fault);
     default:
         return true;
     }

@@ -30,7 +30,10 @@ int native_hello(struct buf *out, const struct native_hello *hello)
     struct writer w = begin(out, "hello", no_re);
 
     put_string(&w, ",\"sid\":", hello->sid);
-    put_string(&w, ",\"uid\":", hello->uid);
+    if (hello->uid.len)
+        put_string(&w, ",\"uid\":", hello->uid);
+    else
+        put(&w, ",\"uid\":null");
     put(&w, ",\"server\":\"ringroom\",\"version\":\"" RINGROOM_VERSION "\"");
     put_u64(&w, ",\"ping_ms\":", hello->ping_ms);
     put_u64(&w, ",\"max_message\":", hello->max_message);
@@ -148,6 +151,32 @@ int native_gap(struct buf *out, struct slice room, struct slice epoch, uint64_t 
     return end(&w);
 }
 
+int native_deleted(struct buf *out, struct slice room, uint64_t seq)
+{
+    struct writer w = begin(out, "deleted", no_re);
+
+    put_string(&w, ",\"room\":", room);
+    put_u64(&w, ",\"seq\":", seq);
+    return end(&w);
+}
+
+int native_closed(struct buf *out, struct slice room, const char *reason)
+{
+    struct writer w = begin(out, "closed", no_re);
+
+    put_string(&w, ",\"room\":", room);
+    put_string(&w, ",\"reason\":", slice_of(reason));
+    return end(&w);
+}
+
+int native_expiring(struct buf *out, uint64_t in_ms)
+{
+    struct writer w = begin(out, "expiring", no_re);
+
+    put_u64(&w, ",\"in_ms\":", in_ms);
+    return end(&w);
+}
+
 int native_reconnect(struct buf *out, uint64_t after_ms)
 {
     struct writer w = begin(out, "reconnect", no_re);
@@ -207,6 +236,14 @@ struct slice native_payload(struct slice frame)
     return slice_from(frame, mark < 126 ? 2 : mark == 126 ? 4 : 10);
 }
 
+bool native_is_message(struct slice entry)
+{
+    struct slice text = native_payload(entry);
+
+    return text.len > sizeof(message_head) &&
+           memcmp(text.data, message_head, sizeof(message_head) - 1) == 0;
+}
+
 /* History */
 
 /* Takes numbers off the front of [*start, stop) until the rest fits a reply. */
@@ -263,16 +300,19 @@ int native_history(struct buf *out, struct slice re, const struct room *room,
     struct slice frame;
     struct log_read read;
     size_t start_len = out->len;
+    const char *lead = "";
 
     put_string(&w, ",\"room\":", room_name(room));
     put_string(&w, ",\"epoch\":", room_epoch(room));
     put(&w, ",\"messages\":[");
     log_cursor_init(&cursor, span.start);
     while (!w.error && cursor.next < span.stop && out->len - start_len < NATIVE_HISTORY_BYTES_MAX) {
-        const char *lead = cursor.next == span.start ? "" : ",";
         if (log_next(&room->log, &cursor, now_ms, &frame, &read) != LOG_BYTES)
             break;
+        if (!native_is_message(frame)) /* deleted */
+            continue;
         put_raw(&w, lead, native_payload(frame));
+        lead = ",";
     }
     bool more = range->has_after ? cursor.next < log_end(&room->log)
                                  : span.start > log_first(&room->log, now_ms);

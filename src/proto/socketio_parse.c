@@ -146,6 +146,14 @@ static struct slice copy_short(const json_t *value, char dst[AUTH_FIELD_MAX])
     return slice_make(dst, text.len);
 }
 
+/* What stands between the quotes; empty where it is not what it says. */
+static struct slice plain_string(struct slice raw)
+{
+    if (raw.len < 2 || memchr(raw.data, '\\', raw.len))
+        return (struct slice){0};
+    return slice_make(raw.data + 1, raw.len - 2);
+}
+
 void socketio_auth(struct slice data, char scratch[SOCKETIO_AUTH_BYTES],
                    struct socketio_auth *ret_auth)
 {
@@ -154,6 +162,9 @@ void socketio_auth(struct slice data, char scratch[SOCKETIO_AUTH_BYTES],
     static_assert(SOCKETIO_AUTH_BYTES == 2 * AUTH_FIELD_MAX, "one half for each field");
     ret_auth->pid = copy_short(json_object_get(json, "pid"), scratch);
     ret_auth->offset = copy_short(json_object_get(json, "offset"), scratch + AUTH_FIELD_MAX);
+    ret_auth->token = (struct slice){0};
+    if (json_is_string(json_object_get(json, "token")))
+        ret_auth->token = plain_string(json_raw_member(data, "token"));
     json_decref(json);
 }
 

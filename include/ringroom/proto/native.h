@@ -13,6 +13,8 @@ enum {
     NATIVE_HISTORY_LIMIT = 50,  /* messages of one history reply, unless asked otherwise */
     NATIVE_HISTORY_LIMIT_MAX = 1000,
     NATIVE_HISTORY_BYTES_MAX = 256 << 10, /* of one history reply; `more` tells of the rest */
+    NATIVE_SANCTION_MAX_S = 2592000,      /* of a kick or a mute */
+    NATIVE_TOKEN_MAX = 8192,              /* bytes of a token */
     NATIVE_MEMBERS_MAX = 1000,            /* listed in one members reply; `count` is always whole */
 };
 
@@ -55,6 +57,10 @@ struct native_request {
     struct slice cid;
     struct native_range range; /* history */
     bool on;                   /* typing */
+    uint64_t seq;              /* delete */
+    struct slice uid;          /* kick, mute */
+    uint64_t seconds;          /* kick, mute; 0 for a kick without a ban, or to lift one */
+    struct slice token;        /* auth */
     void *json;                /* the parsed tree */
 };
 
@@ -69,7 +75,7 @@ void native_request_deinit(struct native_request *request);
  * id or empty. */
 
 struct native_hello {
-    struct slice sid, uid;
+    struct slice sid, uid; /* uid empty: null, nobody yet */
     uint64_t ping_ms, max_message;
 };
 int native_hello(struct buf *out, const struct native_hello *hello);
@@ -93,6 +99,9 @@ int native_member(struct buf *out, struct slice room, struct slice uid, struct s
 int native_member_count(struct buf *out, struct slice room, uint64_t count);
 int native_typing(struct buf *out, struct slice room, struct slice uid, struct slice from, bool on);
 int native_gap(struct buf *out, struct slice room, struct slice epoch, uint64_t from, uint64_t to);
+int native_deleted(struct buf *out, struct slice room, uint64_t seq);
+int native_closed(struct buf *out, struct slice room, const char *reason);
+int native_expiring(struct buf *out, uint64_t in_ms);
 int native_reconnect(struct buf *out, uint64_t after_ms);
 
 /* Owner shard: replies made from a room. */
@@ -112,5 +121,7 @@ int native_body(struct buf *out, const struct native_body *body);
 size_t native_frame_bytes_max(size_t body_bytes);
 /* The WebSocket frame of a `message` event. Returns its bytes. */
 size_t native_frame(uint8_t *dst, uint64_t seq, uint64_t ts_ms, struct slice body);
+/* Of an entry of the log: a message, not what stands for a deleted one. */
+bool native_is_message(struct slice entry);
 /* The JSON within an unmasked, final frame. */
 struct slice native_payload(struct slice frame);

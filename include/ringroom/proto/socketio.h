@@ -54,6 +54,7 @@ bool socketio_placeholders_fit(const struct socketio_packet *packet);
 struct socketio_auth {
     struct slice pid;    /* at most 64 bytes, else taken as absent */
     struct slice offset; /* likewise */
+    struct slice token;  /* as it stands in the text; empty where it is written with escapes */
 };
 void socketio_auth(struct slice data, char scratch[SOCKETIO_AUTH_BYTES],
                    struct socketio_auth *ret_auth);
