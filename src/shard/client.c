@@ -1,12 +1,15 @@
 /* client.c - what a client asks of rooms, whatever its dialect and carrier. */
 #include "ringroom/shard/client.h"
 #include "shard_core.h"
+#include "ringroom/base/check.h"
 #include "ringroom/base/hash.h"
 #include "ringroom/shard/session.h"
 
 const struct native_fault fault_no_memory = {"unavailable",
                                              "the server is out of memory for now; try again"};
 const struct native_fault fault_not_joined = {"not_joined", "room: join it first"};
+static const struct native_fault fault_may_not_write = {"forbidden",
+                                                        "room: you may not write there"};
 const struct native_fault fault_too_fast = {"rate_limited", "too many of these; slow down"};
 
 /* Identity */
@@ -16,15 +19,19 @@ void client_init(struct client *client, struct shard *shard, const struct client
     *client = (struct client){.carrier = carrier, .shard = shard};
     list_init(&client->members);
     list_init(&client->dirty);
+    timer_init(&client->expiry, client_expiry_fired);
 }
 
 void client_deinit(struct client *client)
 {
+    CHECK(!timer_is_set(&client->expiry));
     identity_deinit(&client->who);
 }
 
 struct slice client_name(const struct client *client, const struct member *member)
 {
+    if (client->who.token && client->who.token->name.len)
+        return client->who.token->name;
     if (member && member->name)
         return slice_of(member->name);
     return client->who.name ? slice_of(client->who.name) : (struct slice){0};
@@ -38,6 +45,15 @@ static struct slice shown_name(const struct client *client, const struct member 
     if (name.len)
         return name;
     return client->session ? slice_make(client->session->id, SESSION_ID_BYTES) : client_uid(client);
+}
+
+/* A token's name wins over one that comes with a message. */
+static struct slice author_name(const struct client *client, const struct member *member,
+                                struct slice given)
+{
+    bool fixed = client->who.token && client->who.token->name.len;
+
+    return given.len && !fixed ? given : shown_name(client, member);
 }
 
 static char *copy_name(struct slice name)
@@ -192,9 +208,14 @@ static bool state_again(struct client *client, struct member *member,
 bool client_join(struct client *client, const struct client_wish *wish,
                  struct native_fault *ret_fault)
 {
+    static const struct native_fault may_not = {"forbidden", "room: you may not read it"};
     uint32_t rooms_max = client->shard->settings->rooms_per_connection;
     struct member *member = client_find_member(client, wish->room);
 
+    if (!client_may(client, wish->room, TOKEN_READ)) {
+        *ret_fault = may_not;
+        return false;
+    }
     if (member)
         return state_again(client, member, wish, ret_fault);
     if (rooms_max && client->rooms >= rooms_max) {
@@ -281,13 +302,16 @@ bool client_send(struct client *client, struct member *member, const struct clie
 {
     struct buf *text = shard_text(client->shard);
     struct native_body body = {.room = view_name(member->view),
-                               .from =
-                                   message->from.len ? message->from : shown_name(client, member),
+                               .from = author_name(client, member, message->from),
                                .uid = client_uid(client),
                                .text_raw = message->text_raw,
                                .data_raw = message->data_raw,
                                .cid = message->cid};
 
+    if (!client_may(client, view_name(member->view), TOKEN_WRITE)) {
+        *ret_fault = fault_may_not_write;
+        return false;
+    }
     *ret_fault = fault_no_memory;
     if (native_body(text, &body) != 0)
         return false;
@@ -312,6 +336,10 @@ bool client_typing(struct client *client, struct member *member, struct slice id
     struct buf *text = shard_text(client->shard);
     struct ask *ask = NULL;
 
+    if (!client_may(client, view_name(member->view), TOKEN_WRITE)) {
+        *ret_fault = fault_may_not_write;
+        return false;
+    }
     if (!from.len)
         from = shown_name(client, member);
     if (native_typing(text, view_name(member->view), client_uid(client), from, on) == 0)
@@ -328,11 +356,56 @@ bool client_typing(struct client *client, struct member *member, struct slice id
     return true;
 }
 
+bool client_measure(struct client *client, const struct client_measure *measure,
+                    struct native_fault *ret_fault)
+{
+    static const struct native_fault may_not = {"forbidden",
+                                                "this needs a right that you do not have"};
+    bool moderator = client_may(client, measure->room, TOKEN_MODERATE);
+
+    /* What one has written oneself may be deleted: the owner knows the author. */
+    if (!moderator && (measure->kind != POST_DELETE || !client->who.uid_len)) {
+        *ret_fault = may_not;
+        return false;
+    }
+    struct ask *ask = ask_about(client, measure->kind, measure->id, measure->room,
+                                measure->target.len, ret_fault);
+    if (!ask)
+        return false;
+    ask->target = ask_put(ask, measure->target);
+    ask->moderator = moderator;
+    ask->number = measure->number;
+    ask->seconds = measure->seconds;
+    ask_and_wait(client, mesh_owner(client->shard->mesh, hash_bytes(measure->room)), ask);
+    return true;
+}
+
+void client_expel(struct member *member, const char *reason)
+{
+    struct client *client = member->client;
+    struct slice name = view_name(member->view);
+    char room[ROOM_NAME_MAX];
+
+    memcpy(room, name.data, name.len); /* leaving may free the view, and writes to the scratch */
+    name = slice_make(room, name.len);
+    leave_room(member);
+    struct buf *text = shard_text(client->shard);
+    int error = client->session ? session_put_closed(text, name, reason)
+                                : native_closed(text, name, reason);
+    if (error)
+        client->carrier->abort(client);
+    else
+        client->carrier->text(client, buf_slice(text));
+}
+
 bool client_look_up(struct client *client, enum post_kind kind, struct slice id, struct slice room,
                     const struct native_range *range, struct native_fault *ret_fault)
 {
+    if (!client_may(client, room, TOKEN_READ)) {
+        *ret_fault = (struct native_fault){"forbidden", "room: you may not read it"};
+        return false;
+    }
     struct ask *ask = ask_about(client, kind, id, room, 0, ret_fault);
-
     if (!ask)
         return false;
     ask->range = *range;

@@ -209,9 +209,12 @@ static bool is_base64url(char c)
 
 void conn_take_sid(struct conn *conn, struct slice sid)
 {
+    bool open = conn->shard->settings->auth_mode == AUTH_OPEN;
+
     identity_new_secret(conn->sid);
-    identity_derive(&conn->client.who, conn->sid);
-    if (sid.len != IDENTITY_SECRET_BYTES)
+    if (open)
+        identity_derive(&conn->client.who, conn->sid);
+    if (!open || sid.len != IDENTITY_SECRET_BYTES)
         return;
     for (size_t i = 0; i < sid.len; i++)
         if (!is_base64url((char)sid.data[i]))
@@ -282,6 +285,7 @@ void conn_abort(struct conn *conn)
     conn->phase = CONN_DEAD;
     session_lost(&conn->client);
     client_leave_all(&conn->client);
+    wheel_cancel(&conn->shard->wheel, &conn->client.expiry);
     wheel_cancel(&conn->shard->wheel, &conn->timer);
     list_remove(&conn->ready);
     list_remove(&conn->unblocked);
@@ -299,6 +303,7 @@ static void start_closing(struct conn *conn)
     tell_session(conn);
     session_lost(&conn->client);
     client_leave_all(&conn->client);
+    wheel_cancel(&conn->shard->wheel, &conn->client.expiry);
     if (conn->phase == CONN_DEAD) /* leaving found it beyond help */
         return;
     conn->phase = CONN_CLOSING;

@@ -44,6 +44,18 @@ static void answer_busy(struct conn *conn)
     answered(conn, engineio_answer_status(&answer, 503, "Unavailable"), false);
 }
 
+/* A token that is no good ends the handshake; one is not needed yet: CONNECT may bring it. */
+static bool take_token(struct conn *conn, enum session_kind kind)
+{
+    struct engineio_answer answer = how_to_answer(conn);
+    struct native_fault fault;
+
+    if (kind != SESSION_CHAT || conn_take_token(conn, http_request(conn->http), &fault))
+        return true;
+    answered(conn, engineio_answer_status(&answer, 401, fault.message), answer.keep_alive);
+    return false;
+}
+
 static void open_polling(struct conn *conn, enum session_kind kind)
 {
     struct engineio_answer answer = how_to_answer(conn);
@@ -54,6 +66,8 @@ static void open_polling(struct conn *conn, enum session_kind kind)
         answer_busy(conn);
         return;
     }
+    identity_move(&poller->client.who, &conn->client.who);
+    client_watch_token(&poller->client);
     if (session_open(conn->shard, poller->client.session, true, text) != 0) {
         poller_stop(poller);
         answer_busy(conn);
@@ -128,6 +142,8 @@ static void open_websocket(struct conn *conn, enum session_kind kind)
         session_free(shard, session);
         return;
     }
+    if (kind == SESSION_CHAT)
+        client_watch_token(&conn->client);
     session_make_known(shard, session);
     session_attach(session, &conn->client);
 }
@@ -153,6 +169,8 @@ void conn_engine_request(struct conn *conn, enum session_kind kind)
         use_session(conn, request, &engine, fault);
     else if (fault != ENGINEIO_FINE)
         answer_fault(conn, fault);
+    else if (!take_token(conn, kind))
+        return;
     else if (engine.websocket && conn->shard->stopping)
         answer_busy(conn);
     else if (engine.websocket)
@@ -269,6 +287,7 @@ static bool handed_over(struct conn *conn, struct errand *errand)
     if (session->recoverable)
         session_enlist(conn->shard, session);
     session_attach(session, &conn->client);
+    client_watch_token(&conn->client);
     send_leftovers(conn, buf_slice(&leftovers));
     buf_deinit(&leftovers);
     if (conn->client.session)

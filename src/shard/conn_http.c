@@ -107,13 +107,19 @@ bool conn_become_websocket(struct conn *conn, const struct ws_limits *limits, co
 static void become_native(struct conn *conn, const struct http_request *request)
 {
     const char *chosen = offers_protocol(request) ? protocol : NULL;
+    struct native_fault fault;
 
+    if (!conn_take_token(conn, request, &fault)) {
+        refuse(conn, 401, "unauthorized", fault.message, "WWW-Authenticate: Bearer\r\n");
+        return;
+    }
     take_session(conn, request);
     if (!conn_become_websocket(conn, &conn->shard->native_limits, chosen)) {
         conn_abort(conn);
         return;
     }
     conn->phase = CONN_NATIVE;
+    client_watch_token(&conn->client);
     conn_native_hello(conn);
 }
 
@@ -133,7 +139,7 @@ static void become_websocket(struct conn *conn, const struct http_request *reque
         become_native(conn, request);
     else
         become_echo(conn);
-    if (conn->phase == CONN_DEAD)
+    if (conn->phase != CONN_NATIVE && conn->phase != CONN_ECHO)
         return;
     conn_start_alive_checks(conn);
     conn_want_flush(conn);

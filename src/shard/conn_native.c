@@ -112,11 +112,42 @@ static void look_up(struct conn *conn, const struct native_request *request, enu
         reply_fault(conn, request->id, &fault, 0);
 }
 
+static void measure(struct conn *conn, const struct native_request *request, enum post_kind kind)
+{
+    struct client_measure wanted = {.kind = kind,
+                                    .id = request->id,
+                                    .room = request->room,
+                                    .number = request->seq,
+                                    .target = request->uid,
+                                    .seconds = request->seconds};
+    struct native_fault fault;
+
+    if (!client_measure(&conn->client, &wanted, &fault))
+        reply_fault(conn, request->id, &fault, 0);
+}
+
+static void take_token(struct conn *conn, const struct native_request *request)
+{
+    struct native_fault fault;
+
+    if (!client_take_token(&conn->client, request->token, &fault)) {
+        reply_fault(conn, request->id, &fault, 0);
+        return;
+    }
+    if (conn->phase != CONN_NATIVE) /* leaving what it may no longer read was too much */
+        return;
+    client_watch_token(&conn->client);
+    reply_done(conn, request->id);
+}
+
 static void act(struct conn *conn, const struct native_request *request)
 {
-    static const struct native_fault forbidden = {"forbidden",
-                                                  "this needs a right that you do not have"};
+    static const struct native_fault who = {"unauthorized", "send your token first, by `auth`"};
 
+    if (!conn->client.who.uid_len && request->op != NATIVE_AUTH && request->op != NATIVE_PING) {
+        reply_fault(conn, request->id, &who, 0);
+        return;
+    }
     switch (request->op) {
     case NATIVE_JOIN:
         join(conn, request);
@@ -139,8 +170,21 @@ static void act(struct conn *conn, const struct native_request *request)
     case NATIVE_PING:
         reply(conn, native_pong(shard_text(conn->shard), request->id));
         break;
-    default:
-        reply_fault(conn, request->id, &forbidden, 0);
+    case NATIVE_DELETE:
+        measure(conn, request, POST_DELETE);
+        break;
+    case NATIVE_KICK:
+        measure(conn, request, POST_KICK);
+        break;
+    case NATIVE_MUTE:
+        measure(conn, request, POST_MUTE);
+        break;
+    case NATIVE_CLOSE:
+        measure(conn, request, POST_CLOSE);
+        break;
+    case NATIVE_AUTH:
+        take_token(conn, request);
+        break;
     }
 }
 
@@ -185,6 +229,10 @@ static void deliver_answer(struct conn *conn, struct ask *ask)
                   native_ack(text, ask->id, view_name(ask->view), ask->seq, ask->ts_ms, ask->dup));
         break;
     case POST_TYPING:
+    case POST_DELETE:
+    case POST_KICK:
+    case POST_MUTE:
+    case POST_CLOSE:
         reply_done(conn, ask->id);
         break;
     default:
@@ -201,7 +249,7 @@ void conn_native_answer(struct conn *conn, struct ask *ask)
     if (ask->post.kind == POST_JOIN)
         joined(conn, ask);
     if (here && ask->fault.code)
-        reply_fault(conn, ask->id, &ask->fault, 0);
+        reply_fault(conn, ask->id, &ask->fault, ask->retry_ms);
     else if (here && ask->post.kind != POST_JOIN)
         deliver_answer(conn, ask);
     ask_free(ask);

@@ -5,12 +5,17 @@
 #include "shard_core.h"
 #include "ringroom/base/check.h"
 #include "ringroom/base/hash.h"
+#include "ringroom/room/moderation.h"
 
 #include <errno.h>
 
-/* How long an empty room waits for a member whose connection broke. */
-enum { LINGER_MS = 120000 };
+enum {
+    LINGER_MS = 120000, /* how long an empty room waits for a member whose connection broke */
+    NOTICE_BYTES_MAX = 2048,
+};
 
+static const struct native_fault closing = {"unavailable",
+                                            "room: is being closed; try again in a moment"};
 static const struct native_fault no_room = {"no_such_room", "room: there is no such room"};
 
 /* Tells every shard with members in the room, each at most once until it has looked. */
@@ -34,7 +39,7 @@ static void advanced(struct shard *shard, struct room *room)
 /* A passing event, JSON in shard->text, to the members except one user (0: to all). */
 static void notify(struct shard *shard, struct room *room, uint64_t except)
 {
-    uint8_t frame[WS_HEADER_MAX + 2048];
+    uint8_t frame[WS_HEADER_MAX + NOTICE_BYTES_MAX];
     size_t header = ws_header(frame, WS_TEXT, shard->text.len);
 
     if (header + shard->text.len > sizeof(frame))
@@ -89,7 +94,12 @@ static void join(struct shard *shard, struct ask *ask)
         ask->fault = fault_no_memory;
         return;
     }
-    if (members_max && room_members(room) >= members_max && !room_find_user(room, ask->uid))
+    if (room_is_banned(room, ask->uid, shard->now_ms, &ask->retry_ms))
+        ask->fault =
+            (struct native_fault){"forbidden", "room: you were made to leave it for a while"};
+    else if (room_is_closed(room))
+        ask->fault = closing;
+    else if (members_max && room_members(room) >= members_max && !room_find_user(room, ask->uid))
         ask->fault = (struct native_fault){"room_full", "room: is full"};
     else if (room_position(room, &ask->wish, shard->now_ms, &at) != 0)
         ask->fault = (struct native_fault){"bad_request",
@@ -144,6 +154,10 @@ static void send_message(struct shard *shard, struct ask *ask)
             return;
         }
     }
+    if (room_is_muted(room, ask->uid, shard->now_ms, &ask->retry_ms)) {
+        ask->fault = (struct native_fault){"muted", "room: you may not write there for a while"};
+        return;
+    }
     int error = room_prepare(room, ask->uid, ask->cid, native_frame_bytes_max(ask->body.len),
                              shard->now_ms, shard->wall_ms, &message);
     if (!error) {
@@ -156,6 +170,8 @@ static void send_message(struct shard *shard, struct ask *ask)
         ask->fault = fault_no_memory;
         if (error == -ENOSPC)
             ask->fault.message = "the server keeps as many messages as it may; try again later";
+        else if (error == -ESHUTDOWN)
+            ask->fault = closing;
         return;
     }
     advanced(shard, room);
@@ -189,6 +205,145 @@ static void members(struct shard *shard, struct ask *ask)
         ask->fault = fault_no_memory;
 }
 
+/* What is done to a room against its members' will. */
+
+/* Makes the members of that uid (empty: all of them) leave, on whichever shards they are. False
+ * where memory has run out: some may have been told. */
+static bool expel(struct shard *shard, struct room *room, struct slice uid, const char *reason)
+{
+    list_each(link, &room->seats)
+    {
+        struct room_seat *seat = container_of(link, struct room_seat, link);
+        struct verdict *verdict = mem_alloc(sizeof(*verdict) + uid.len);
+
+        if (!verdict)
+            return false;
+        *verdict = (struct verdict){.post = {.kind = POST_EXPEL, .from = (uint16_t)shard->index},
+                                    .view = container_of(seat, struct view, seat),
+                                    .reason = reason,
+                                    .uid_len = (uint8_t)uid.len};
+        if (uid.len)
+            memcpy(verdict->uid, uid.data, uid.len);
+        shard_post(shard, seat->shard, &verdict->post);
+    }
+    return true;
+}
+
+static int put_deleted_frame(struct buf *out, struct slice room, uint64_t seq)
+{
+    uint8_t header[WS_HEADER_MAX];
+    struct buf text;
+    int error;
+
+    buf_init(&text, NOTICE_BYTES_MAX);
+    error = native_deleted(&text, room, seq);
+    if (!error)
+        error = buf_append(out, header, ws_header(header, WS_TEXT, text.len));
+    if (!error)
+        error = buf_append(out, text.data, text.len);
+    buf_deinit(&text);
+    return error;
+}
+
+static void delete_message(struct shard *shard, struct ask *ask)
+{
+    static const struct native_fault none = {"bad_request", "seq: there is no such message"};
+    static const struct native_fault not_yours = {
+        "forbidden", "seq: it is another user's, and you may not moderate"};
+    struct room *room = directory_find(&shard->directory, ask->room);
+    struct buf frame;
+
+    if (!room) {
+        ask->fault = no_room;
+        return;
+    }
+    if (!ask->moderator && !room_is_author(room, ask->number, ask->uid)) {
+        ask->fault = not_yours;
+        return;
+    }
+    buf_init(&frame, NOTICE_BYTES_MAX + WS_HEADER_MAX);
+    int error = put_deleted_frame(&frame, room_name(room), ask->number);
+    if (!error)
+        error = room_delete(room, ask->number, buf_slice(&frame), shard->now_ms);
+    buf_deinit(&frame);
+    if (error == -ENOENT)
+        ask->fault = none;
+    else if (error && error != -EALREADY)
+        ask->fault = fault_no_memory;
+    else if (!error && native_deleted(shard_text(shard), room_name(room), ask->number) == 0)
+        notify(shard, room, 0);
+}
+
+/* The room, or NULL with the fault set. */
+static struct room *room_to_moderate(struct shard *shard, struct ask *ask)
+{
+    struct room *room = directory_find(&shard->directory, ask->room);
+
+    if (!room)
+        ask->fault = no_room;
+    return room;
+}
+
+static void sanction(struct shard *shard, struct ask *ask)
+{
+    static const struct native_fault full = {"unavailable",
+                                             "room: as many users are kept out of it or muted as "
+                                             "may be"};
+    struct room *room = room_to_moderate(shard, ask);
+    uint64_t until_ms = ask->seconds ? shard->now_ms + ask->seconds * 1000 : 0;
+
+    if (!room)
+        return;
+    bool kicks = ask->post.kind == POST_KICK;
+    int error =
+        kicks ? room_ban(room, ask->target, until_ms) : room_mute(room, ask->target, until_ms);
+    if (error)
+        ask->fault = error == -ENOSPC ? full : fault_no_memory;
+    else if (kicks && room_find_user(room, ask->target) &&
+             !expel(shard, room, ask->target, "kicked"))
+        ask->fault = fault_no_memory;
+    room_settle(room);
+}
+
+static void close_room(struct shard *shard, struct ask *ask)
+{
+    struct room *room = room_to_moderate(shard, ask);
+
+    if (!room)
+        return;
+    room_close(room);
+    if (!expel(shard, room, (struct slice){0}, "closed"))
+        ask->fault = fault_no_memory;
+    room_settle(room);
+}
+
+int owner_project_deleted(void *user, const struct room *room, uint64_t seq,
+                          struct slice *ret_bytes)
+{
+    struct shard *shard = user;
+    struct buf frame;
+    struct buf *text = shard_text(shard);
+    uint8_t header[WS_HEADER_MAX];
+
+    buf_init(&frame, NOTICE_BYTES_MAX + WS_HEADER_MAX);
+    int error = put_deleted_frame(&frame, room_name(room), seq);
+    if (!error)
+        error = socketio_notice(text, buf_slice(&frame));
+    buf_release(&frame);
+    /* The frame around it: its header is as long as what stands before is then moved by. */
+    size_t header_bytes = ws_header(header, WS_TEXT, text->len);
+    if (!error)
+        error = buf_reserve(text, header_bytes);
+    if (!error) {
+        memmove(text->data + header_bytes, text->data, text->len);
+        memcpy(text->data, header, header_bytes);
+        text->len += header_bytes;
+    }
+    buf_deinit(&frame);
+    *ret_bytes = buf_slice(text);
+    return error;
+}
+
 int owner_project(void *user, const struct room *room, struct slice entry, struct slice *ret_bytes)
 {
     struct shard *shard = user;
@@ -218,6 +373,16 @@ void owner_answer(struct shard *shard, struct ask *ask)
         break;
     case POST_MEMBERS:
         members(shard, ask);
+        break;
+    case POST_DELETE:
+        delete_message(shard, ask);
+        break;
+    case POST_KICK:
+    case POST_MUTE:
+        sanction(shard, ask);
+        break;
+    case POST_CLOSE:
+        close_room(shard, ask);
         break;
     default:
         CHECK(!"a letter that is no ask");

@@ -5,10 +5,11 @@
 #include "ringroom/base/hash.h"
 
 enum {
-    POLL_FULL = 64 << 10, /* bytes of a payload above which no more rooms' news is added */
-    GHOST_MS = 10000,     /* how long a moved session's sid is remembered here */
-    RELEASE_MS = 50,      /* how long a poll still waits once a WebSocket is about to take over */
-    OVERTAKE_MS = 100,    /* how long a closed one's: a poll may have been overtaken by the POST */
+    POLLERS_MAX = 1 << 17, /* of a shard; they hold no file, and some 700 bytes each */
+    POLL_FULL = 64 << 10,  /* bytes of a payload above which no more rooms' news is added */
+    GHOST_MS = 10000,      /* how long a moved session's sid is remembered here */
+    RELEASE_MS = 50,       /* how long a poll still waits once a WebSocket is about to take over */
+    OVERTAKE_MS = 100,     /* how long a closed one's: a poll may have been overtaken by the POST */
 };
 
 static const struct client_carrier carrier;
@@ -42,7 +43,7 @@ struct poller *poller_new(struct shard *shard, enum session_kind kind)
     struct session *session;
     struct poller *poller;
 
-    if (shard->pollers.count >= shard->settings->connections_max)
+    if (shard->pollers.count >= POLLERS_MAX)
         return NULL;
     session = session_new(shard, kind);
     poller = mem_zalloc(sizeof(*poller));
@@ -115,6 +116,7 @@ static void become_husk(struct poller *poller)
 {
     poller->husk = true;
     wheel_cancel(&poller->client.shard->wheel, &poller->timer);
+    wheel_cancel(&poller->client.shard->wheel, &poller->client.expiry);
     list_remove(&poller->ready);
 }
 

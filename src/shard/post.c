@@ -82,6 +82,31 @@ static void look_at(struct view *view)
     view_mark(view);
 }
 
+static struct member *first_of(const struct list *members, struct slice uid)
+{
+    list_each(link, members)
+    {
+        struct member *member = container_of(link, struct member, in_view);
+        if (!uid.len || slice_equal(client_uid(member->client), uid))
+            return member;
+    }
+    return NULL;
+}
+
+static void carry_out(struct shard *shard, struct verdict *verdict)
+{
+    struct view *view = verdict->view;
+    struct slice uid = slice_make(verdict->uid, verdict->uid_len);
+    struct member *member;
+
+    view->refs++; /* stays until the last of them is gone */
+    while ((member = first_of(&view->current, uid)) || (member = first_of(&view->behind, uid)))
+        client_expel(member, verdict->reason);
+    view_put(view);
+    verdict->post.answered = true;
+    shard_post(shard, verdict->post.from, &verdict->post);
+}
+
 static struct poller *any_poller(const struct shard *shard)
 {
     struct table_link *link = table_next(&shard->pollers, NULL);
@@ -132,6 +157,12 @@ static void act(struct shard *shard, struct post *post)
     switch (post->kind) {
     case POST_ADVANCED:
         look_at(container_of(post, struct view, advanced));
+        break;
+    case POST_EXPEL:
+        if (post->answered)
+            mem_free(container_of(post, struct verdict, post));
+        else
+            carry_out(shard, container_of(post, struct verdict, post));
         break;
     case POST_STOP:
         stop(shard);

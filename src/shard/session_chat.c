@@ -133,7 +133,7 @@ static void joined(struct client *client, struct ask *ask)
         return;
     if (!member) {
         if (ask->fault.code)
-            refuse(client, ask->id, "\"join\"", &ask->fault, 0);
+            refuse(client, ask->id, "\"join\"", &ask->fault, ask->retry_ms);
         return;
     }
     member->serial = session_next_serial(session);
@@ -148,7 +148,7 @@ static void joined_again(struct client *client, struct ask *ask)
     struct member *member = ask->member;
 
     if (ask->fault.code) {
-        refuse(client, ask->id, "\"join\"", &ask->fault, 0);
+        refuse(client, ask->id, "\"join\"", &ask->fault, ask->retry_ms);
         return;
     }
     acknowledge(client, ask->id, 0, 0, false);
@@ -182,7 +182,7 @@ void session_answer(struct client *client, struct ask *ask)
     else if (here && ask->post.kind == POST_STATE)
         joined_again(client, ask);
     else if (here && ask->fault.code)
-        refuse(client, ask->id, "\"message\"", &ask->fault, 0);
+        refuse(client, ask->id, "\"message\"", &ask->fault, ask->retry_ms);
     else if (here)
         acknowledge(client, ask->id, ask->seq, ask->ts_ms, ask->dup);
     ask_free(ask);

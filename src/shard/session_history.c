@@ -2,7 +2,10 @@
 #include "ringroom/shard/session.h"
 #include "shard_core.h"
 
-enum { PIECE_BYTES = 8192 };
+enum {
+    PIECE_BYTES = 8192,
+    NOTICE_BYTES = 1024, /* of an event with no more than a room's name in it */
+};
 
 int session_history_begin(struct member *member, struct buf *text)
 {
@@ -47,6 +50,8 @@ int session_history_next(struct session *session, struct buf *text, struct log_r
         }
         if (result == LOG_NOTHING)
             return session_history_end(session, text);
+        if (!native_is_message(entry)) /* deleted */
+            continue;
         if (session->streamed)
             error = buf_append(text, ",", 1);
         session->streamed = true;
@@ -56,21 +61,52 @@ int session_history_next(struct session *session, struct buf *text, struct log_r
     return error;
 }
 
+/* What the native dialect has for it, said in this one. */
+static int put_as_event(struct buf *text, struct buf *native)
+{
+    uint8_t frame[WS_HEADER_MAX + NOTICE_BYTES];
+    size_t header = ws_header(frame, WS_TEXT, native->len);
+
+    memcpy(frame + header, native->data, native->len);
+    return socketio_notice(text, slice_make(frame, header + native->len));
+}
+
+int session_put_closed(struct buf *text, struct slice room, const char *reason)
+{
+    struct buf native;
+    int error;
+
+    buf_init(&native, NOTICE_BYTES);
+    error = native_closed(&native, room, reason);
+    if (!error)
+        error = put_as_event(text, &native);
+    buf_deinit(&native);
+    return error;
+}
+
+int session_put_expiring(struct buf *text, uint64_t in_ms)
+{
+    struct buf native;
+    int error;
+
+    buf_init(&native, NOTICE_BYTES);
+    error = native_expiring(&native, in_ms);
+    if (!error)
+        error = put_as_event(text, &native);
+    buf_deinit(&native);
+    return error;
+}
+
 int session_put_count(struct buf *text, const struct room *room)
 {
     uint32_t members = atomic_load_explicit(&room->members_seen, memory_order_relaxed);
-    struct buf count;
-    uint8_t frame[WS_HEADER_MAX + 1024];
-    size_t header;
+    struct buf native;
     int error;
 
-    buf_init(&count, sizeof(frame) - WS_HEADER_MAX);
-    error = native_member_count(&count, room_name(room), members);
-    if (!error) {
-        header = ws_header(frame, WS_TEXT, count.len);
-        memcpy(frame + header, count.data, count.len);
-        error = socketio_notice(text, slice_make(frame, header + count.len));
-    }
-    buf_deinit(&count);
+    buf_init(&native, NOTICE_BYTES);
+    error = native_member_count(&native, room_name(room), members);
+    if (!error)
+        error = put_as_event(text, &native);
+    buf_deinit(&native);
     return error;
 }

@@ -95,7 +95,8 @@ static void connect_anew(struct client *client)
 
     new_id(session);
     session_new_sid(client->shard, session->pid);
-    if (!client->who.user) /* else it is known by it already to rooms that it has just left again */
+    if (!client->who
+             .uid_len) /* else it is known by it already to rooms that it has just left again */
         identity_derive(&client->who, session->pid);
     if (recovery_is_on(client))
         session_enlist(client->shard, session);
@@ -115,7 +116,7 @@ static void connect_test(struct client *client, const struct socketio_packet *pa
         client->carrier->abort(client);
 }
 
-/* Only for a client without an identity yet: letters on their way to rooms that it has just left
+/* Only for one that has been in no room yet: letters on their way to rooms that it has just left
  * tell its uid. */
 static bool look_for_session(struct client *client, const struct socketio_auth *auth)
 {
@@ -123,7 +124,7 @@ static bool look_for_session(struct client *client, const struct socketio_auth *
     int at = errand_shard(shard, auth->pid);
     struct errand *errand;
 
-    if (at < 0 || client->who.user || !recovery_is_on(client))
+    if (at < 0 || client->session->serial || !recovery_is_on(client))
         return false;
     errand = errand_new(POST_FIND, client, (const char *)auth->pid.data);
     if (!errand || buf_append(&errand->bytes, auth->offset.data, auth->offset.len) != 0) {
@@ -134,6 +135,26 @@ static bool look_for_session(struct client *client, const struct socketio_auth *
     client->waiting = true;
     errand_send(shard, (uint32_t)at, errand);
     return true;
+}
+
+/* Where tokens are asked for: by CONNECT's payload, or by the handshake before. */
+static bool authenticate(struct client *client, const struct socketio_auth *auth)
+{
+    struct native_fault fault = {"unauthorized", "unauthorized: a token is needed, as auth.token"};
+    bool good = client->who.token != NULL;
+
+    if (client->shard->settings->auth_mode != AUTH_TOKEN)
+        return true;
+    if (auth->token.len)
+        good = client_take_token(client, auth->token, &fault);
+    if (!client->session)
+        return false;
+    if (good)
+        client_watch_token(client);
+    else
+        say(client,
+            socketio_connect_error(shard_text(client->shard), slice_of("/"), fault.message));
+    return good;
 }
 
 static void connect_packet(struct client *client, const struct socketio_packet *packet)
@@ -151,6 +172,8 @@ static void connect_packet(struct client *client, const struct socketio_packet *
         connect_test(client, packet);
     } else {
         socketio_auth(packet->data, scratch, &auth);
+        if (!authenticate(client, &auth))
+            return;
         if (!look_for_session(client, &auth))
             connect_anew(client);
     }
@@ -172,8 +195,19 @@ static void become(struct session *session, struct session *older)
     /* By its offset it has all before `next`. */
     for (uint32_t i = 0; i < session->kept_count; i++)
         session->kept[i].confirmed = session->kept[i].next;
-    session_settle(older, client);
+    if (client->who.token) { /* fresher than the one before */
+        client->who.name = older->who.name;
+        older->who.name = NULL;
+    } else {
+        session_settle(older, client);
+    }
     session_enlist(client->shard, session);
+}
+
+/* A token must be the same user's as the session. */
+static bool same_user(const struct client *client, const struct session *older)
+{
+    return !client->who.token || slice_equal(client_uid(client), identity_uid(&older->who));
 }
 
 void session_found(struct client *client, struct errand *errand)
@@ -187,7 +221,7 @@ void session_found(struct client *client, struct errand *errand)
             session_shelve(shard, older);
     } else if (!older) {
         connect_anew(client);
-    } else if (!session_resolve(older, buf_slice(&errand->bytes))) {
+    } else if (!same_user(client, older) || !session_resolve(older, buf_slice(&errand->bytes))) {
         session_free(shard, older);
         connect_anew(client);
     } else {

@@ -113,6 +113,7 @@ static void init_rooms(struct shard *shard)
                    shard->settings->delivery_window);
     shard->directory.count_due = owner_count_due;
     shard->directory.project = owner_project;
+    shard->directory.project_deleted = owner_project_deleted;
     shard->directory.user = shard;
 }
 

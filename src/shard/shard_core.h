@@ -85,6 +85,9 @@ struct shard {
 /* client.c */
 extern const struct native_fault fault_no_memory, fault_not_joined, fault_too_fast;
 
+/* client_auth.c */
+void client_expiry_fired(struct timer *timer, uint64_t now_ms);
+
 /* post.c: letters. */
 void shard_drain_inbox(struct shard *shard);
 /* Sends an ask to the owner of its room, or answers it on the spot. The answer, or a refusal, goes
@@ -98,6 +101,8 @@ void shard_post(struct shard *shard, uint32_t to, struct post *post);
 void owner_answer(struct shard *shard, struct ask *ask);
 void owner_leave(struct shard *shard, struct member *member);
 int owner_project(void *user, const struct room *room, struct slice entry, struct slice *ret_bytes);
+int owner_project_deleted(void *user, const struct room *room, uint64_t seq,
+                          struct slice *ret_bytes);
 void owner_count_due(void *user, struct room *room, uint64_t now_ms);
 
 /* The scratch text, empty: for one event or reply to be written. */

@@ -24,7 +24,12 @@ enum post_kind {
     POST_TYPING,   /* ask: tell the others */
     POST_HISTORY,  /* ask */
     POST_MEMBERS,  /* ask */
+    POST_DELETE,   /* ask: wipe one message */
+    POST_KICK,     /* ask: make a user leave, and keep it out for a while */
+    POST_MUTE,     /* ask: refuse a user's messages for a while */
+    POST_CLOSE,    /* ask: wipe all, and make everyone leave */
     POST_LEAVE,    /* a member's own letter: gone from the room */
+    POST_EXPEL,    /* a verdict, from the owner: members are to leave */
     POST_ADVANCED, /* a view's own letter, from the owner: the room has something new */
     POST_STOP,     /* orders of the server */
     POST_CUT,
@@ -51,6 +56,16 @@ struct post {
 
 enum { ASKS_MAX = 1 << 16 };
 
+/* From a room's owner to a shard with members in it: these are to leave. Its maker frees it when it
+ * comes home. */
+struct verdict {
+    struct post post;
+    struct view *view;
+    const char *reason; /* static text, as `closed` tells it */
+    uint8_t uid_len;    /* 0: all of them */
+    char uid[];
+};
+
 struct ask {
     struct post post;
     struct client *client; /* stays until the ask is home */
@@ -61,12 +76,17 @@ struct ask {
     struct slice id, room, uid, name, cid, body, since_epoch;
     struct room_wish wish;     /* join */
     struct native_range range; /* history */
+    bool moderator;            /* delete: may delete what others have written */
+    uint64_t number;           /* delete */
+    struct slice target;       /* kick, mute: a uid */
+    uint64_t seconds;          /* kick, mute */
     uint64_t user;             /* typing: events that are not for this user */
     bool renames;              /* state: `name` is to be taken over */
     bool projected;            /* join: reads the room's projection */
 
     /* The answer. */
     struct native_fault fault; /* code NULL: success */
+    uint64_t retry_ms;         /* with the fault: when it may succeed; 0: not known */
     struct room *owned;        /* join: the owner's room, readable while a member */
     struct native_joined joined;
     uint64_t cursor, notices_cursor;

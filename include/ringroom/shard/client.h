@@ -10,6 +10,7 @@
 #pragma once
 
 #include "ringroom/base/list.h"
+#include "ringroom/base/wheel.h"
 #include "ringroom/shard/ask.h"
 #include "ringroom/shard/identity.h"
 #include "ringroom/shard/view.h"
@@ -56,6 +57,8 @@ struct client {
     struct list members;     /* struct member.in_client */
     struct list dirty;       /* struct member.dirty: rooms with news */
     struct identity who;
+    struct timer expiry; /* no token in time; it ends soon; it has ended */
+    bool expiry_told;
     uint64_t sends_us;  /* rate limit: when the bucket is full again (GCRA's arrival time) */
     uint64_t typing_us; /* the same, for typing */
     uint32_t letters;   /* asks and leaves not home yet */
@@ -99,6 +102,16 @@ bool client_send(struct client *client, struct member *member, const struct clie
                  struct native_fault *ret_fault);
 bool client_typing(struct client *client, struct member *member, struct slice id, struct slice from,
                    bool on, struct native_fault *ret_fault);
+/* What is done to a room against its members' will. */
+struct client_measure {
+    enum post_kind kind; /* POST_DELETE, POST_KICK, POST_MUTE, POST_CLOSE */
+    struct slice id, room;
+    uint64_t number;     /* delete */
+    struct slice target; /* kick, mute: a uid */
+    uint64_t seconds;    /* kick, mute */
+};
+bool client_measure(struct client *client, const struct client_measure *measure,
+                    struct native_fault *ret_fault);
 /* POST_HISTORY, POST_MEMBERS. */
 bool client_look_up(struct client *client, enum post_kind kind, struct slice id, struct slice room,
                     const struct native_range *range, struct native_fault *ret_fault);
@@ -110,3 +123,15 @@ bool client_within_rate(const struct client *client, uint64_t *bucket_us, uint64
  * The member that stays, or NULL. */
 struct member *client_joined(struct client *client, struct ask *ask, bool stays);
 void client_leave_all(struct client *client);
+/* It is made to leave, and told so. */
+void client_expel(struct member *member, const char *reason);
+
+/* client_auth.c: tokens. In open mode everyone may read and write, and nobody moderate. */
+
+/* May it do that (enum token_right) in the room? */
+bool client_may(const struct client *client, struct slice room, unsigned right);
+/* Its first token, or a fresh one: rooms that it may no longer read are left at once. False: the
+ * reason is in *ret_fault, and all is as before. */
+bool client_take_token(struct client *client, struct slice text, struct native_fault *ret_fault);
+/* From the moment it is carried: a token is due in time, or will end. */
+void client_watch_token(struct client *client);

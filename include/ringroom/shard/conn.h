@@ -77,8 +77,8 @@ static inline size_t conn_reply_max(const struct settings *settings)
 
 /* conn.c: life. Takes over fd. */
 void conn_accept(struct shard *shard, int fd, bool tls);
-/* Gives the client a sid; or the one it comes back with, so that it is the same user as before.
- * What is no sid is passed over. Before the hello. */
+/* Gives the client a sid, from which in open mode its uid follows; or the one it comes back with,
+ * so that it is the same user as before. What is no sid is passed over. Before the hello. */
 void conn_take_sid(struct conn *conn, struct slice sid);
 /* Drops the connection at once. */
 void conn_abort(struct conn *conn);
@@ -113,6 +113,11 @@ bool conn_upgradable(const struct conn *conn, const struct http_request *request
 /* Answers 101, with that sub-protocol (NULL: none). False: memory has run out. The phase is the
  * caller's to set. */
 bool conn_become_websocket(struct conn *conn, const struct ws_limits *limits, const char *protocol);
+
+/* conn_auth.c. Where tokens are asked for, takes the one that the request brings, if any. False: it
+ * is not good. */
+bool conn_take_token(struct conn *conn, const struct http_request *request,
+                     struct native_fault *ret_fault);
 
 /* conn_engine.c: Engine.IO. */
 void conn_engine_request(struct conn *conn, enum session_kind kind);

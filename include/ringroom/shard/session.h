@@ -82,15 +82,15 @@ struct session {
     struct buf later;  /* chat: frames that must not come among a message's fragments */
     uint64_t later_ms; /* conformance: `later` is a packet to be sent then; 0: there is none */
 
-    uint8_t kind;         /* enum session_kind */
-    bool resume_failed;   /* one of the rooms could not be joined as it was left */
-    bool vague;           /* runs were forgotten unconfirmed: what the client has can't be told */
-    bool ping_sent;       /* a pong is due */
-    bool connected;       /* to the namespace "/" */
-    bool connected_more;  /* to "/custom", which only the conformance server has */
-    bool recoverable;     /* the client knows its pid */
-    bool listed;          /* in the shard's table by pid */
-    bool known;           /* in the shard's table by sid */
+    uint8_t kind;        /* enum session_kind */
+    bool resume_failed;  /* one of the rooms could not be joined as it was left */
+    bool vague;          /* runs were forgotten unconfirmed: what the client has can't be told */
+    bool ping_sent;      /* a pong is due */
+    bool connected;      /* to the namespace "/" */
+    bool connected_more; /* to "/custom", which only the conformance server has */
+    bool recoverable;    /* the client knows its pid */
+    bool listed;         /* in the shard's table by pid */
+    bool known;          /* in the shard's table by sid */
 
     /* Of a move to another transport: the memberships at the old place stand until those at the new
      * one are made, so that nobody is told of someone's going. */

@@ -45,10 +45,10 @@ struct member {
     /* Of the Socket.IO dialect. */
     uint64_t history_end; /* `joined` is due, with the history below this number; 0: it is not */
     uint64_t confirmed;   /* below this number the client certainly has all; 0: not even `joined` */
-    uint32_t serial;   /* within its session */
-    uint8_t state;     /* enum member_state */
-    bool projected;    /* reads the room's projection */
-    bool lingers;      /* its client may come back: the room is to stay for a while */
+    uint32_t serial;      /* within its session */
+    uint8_t state;        /* enum member_state */
+    bool projected;       /* reads the room's projection */
+    bool lingers;         /* its client may come back: the room is to stay for a while */
 };
 
 /* Finds or creates; NULL where memory has run out. Takes a reference. */
