@@ -139,17 +139,6 @@ static void test_auth_keys__token_mode_needs_a_key(void)
                            TEXTS("auth.keys: *** (the default)", "must have a key")));
 }
 
-/* A server that cannot ask for tokens must not look as if it did. */
-static void test_auth_keys__token_mode_is_refused_until_it_is_kept(void)
-{
-    struct config config;
-
-    CU_ASSERT(refused_with(load_sets(&config, TEXTS(PLAIN, "auth.mode=token",
-                                                    "auth.keys=[{\"alg\":\"HS256\",\"file\":"
-                                                    "\"f\"}]")),
-                           TEXTS("auth.mode: \"token\"", "do not ask for tokens")));
-}
-
 static void test_auth_keys__keys_alone_need_no_server(void)
 {
     const char *sets[] = {"auth.keys=[{\"alg\":\"HS256\",\"file\":\"f\"}]", "auth.mode=token"};
@@ -299,7 +288,6 @@ UNIT_MAIN("server.auth_keys", UNIT_TEST(test_auth_keys__a_list_of_keys_is_read),
           UNIT_TEST(test_auth_keys__what_a_key_lacks_is_said),
           UNIT_TEST(test_auth_keys__no_error_shows_a_secret),
           UNIT_TEST(test_auth_keys__token_mode_needs_a_key),
-          UNIT_TEST(test_auth_keys__token_mode_is_refused_until_it_is_kept),
           UNIT_TEST(test_auth_keys__keys_alone_need_no_server),
           UNIT_TEST(test_auth_keys__keys_are_read_from_files_and_credentials),
           UNIT_TEST(test_auth_keys__a_failing_allocation_leaves_nothing))

@@ -39,7 +39,7 @@ static void other_value(const struct config_key *key, char text[128])
         snprintf(text, 128, "true");
         break;
     case CONFIG_CHOICE:
-        if (strcmp(key->name, "auth.mode") == 0) { /* the other one is refused for now */
+        if (strcmp(key->name, "auth.mode") == 0) { /* the other one needs a key */
             snprintf(text, 128, "\"open\"");
             break;
         }
