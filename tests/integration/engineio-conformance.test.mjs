@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { POLLING, SEPARATOR, Packets, request, withSessions } from '../lib/engineio.mjs';
 import { everyWay, fewer } from '../lib/server.mjs';
-import { sleep, until, within } from '../lib/wait.mjs';
+import { patiently, sleep, until, within } from '../lib/wait.mjs';
 
 const WAYS = [1, 4].flatMap((shards) => [{ shards, tls: false }, { shards, tls: true }]);
 const PATH = { path: '/engine.io/' };
@@ -12,7 +12,7 @@ const WEBSOCKET = 'EIO=4&transport=websocket';
 const KEYS = ['maxPayload', 'pingInterval', 'pingTimeout', 'sid', 'upgrades'];
 
 everyWay(fewer(WAYS), { 'conformance.enabled': true }, (at) => {
-  const sessions = (name, use) => test(name, () => withSessions(at, use, PATH));
+  const sessions = (name, use) => test(name, () => patiently(() => withSessions(at, use, PATH)));
   const ask = (options) => request(at, { ...PATH, ...options });
   const refused = async (options) => assert.equal((await ask(options)).status, 400, JSON.stringify(options));
   const notOpened = (query) => assert.rejects(Packets.open(at, { ...PATH, query }), /400|closed/, query);

@@ -4,12 +4,12 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Packets, POLLING, Polling, request, withSessions } from '../lib/engineio.mjs';
 import { everyWay, fewer } from '../lib/server.mjs';
-import { sleep, until } from '../lib/wait.mjs';
+import { patiently, sleep, until } from '../lib/wait.mjs';
 
 const WAYS = [1, 4].flatMap((shards) => [{ shards, tls: false }, { shards, tls: true }]);
 
 everyWay(fewer(WAYS), { 'conformance.enabled': true }, (at) => {
-  const sessions = (name, use) => test(name, () => withSessions(at, use));
+  const sessions = (name, use) => test(name, () => patiently(() => withSessions(at, use)));
   const connected = async (websocket) => {
     const socket = await websocket();
     await socket.connect();

@@ -47,3 +47,15 @@ export function seeded(seed = Number(process.env.SEED ?? Date.now() % 1e9)) {
   random.bytes = (n) => Buffer.from(Array.from({ length: n }, () => random.below(256)));
   return random;
 }
+
+/** The suites' heartbeat leaves a client 200 ms to answer, which on a busy machine it may miss: what fails
+ *  is tried again, and fails for good at the fifth time. */
+export async function patiently(attempt) {
+  for (let tries = 5; ; tries--) {
+    try {
+      return await attempt();
+    } catch (error) {
+      if (tries === 1) throw error;
+    }
+  }
+}
