@@ -6,10 +6,12 @@
 
 enum {
     POLLERS_MAX = 1 << 17, /* of a shard; they hold no file, and some 700 bytes each */
-    POLL_FULL = 64 << 10,  /* bytes of a payload above which no more rooms' news is added */
-    GHOST_MS = 10000,      /* how long a moved session's sid is remembered here */
-    RELEASE_MS = 50,       /* how long a poll still waits once a WebSocket is about to take over */
-    OVERTAKE_MS = 100,     /* how long a closed one's: a poll may have been overtaken by the POST */
+    HEAVY_MAX = 64 << 20, /* bytes of long payloads that clients of a shard may be busy receiving */
+    WAIT_MS = 100,        /* until it is tried again */
+    POLL_FULL = 64 << 10, /* bytes of a payload above which no more rooms' news is added */
+    GHOST_MS = 10000,     /* how long a moved session's sid is remembered here */
+    RELEASE_MS = 50,      /* how long a poll still waits once a WebSocket is about to take over */
+    OVERTAKE_MS = 100,    /* how long a closed one's: a poll may have been overtaken by the POST */
 };
 
 static const struct client_carrier carrier;
@@ -112,8 +114,16 @@ static void answer_upgrade(struct poller *poller, enum errand_outcome outcome)
         errand_return(poller->client.shard, errand, outcome);
 }
 
+/* A long payload has been received, or never will be. */
+static void release_heavy(struct poller *poller)
+{
+    poller->client.shard->heavy_bytes -= poller->heavy_bytes;
+    poller->heavy_bytes = 0;
+}
+
 static void become_husk(struct poller *poller)
 {
+    release_heavy(poller);
     poller->husk = true;
     wheel_cancel(&poller->client.shard->wheel, &poller->timer);
     wheel_cancel(&poller->client.shard->wheel, &poller->client.expiry);
@@ -130,6 +140,12 @@ static void unlist(struct poller *poller)
     bury_husk(poller);
 }
 
+static void want_flush(struct poller *poller)
+{
+    if (poller->poll && list_empty(&poller->ready))
+        list_append(&poller->client.shard->ready_pollers, &poller->ready);
+}
+
 static void timer_fired(struct timer *timer, uint64_t now_ms)
 {
     struct poller *poller = container_of(timer, struct poller, timer);
@@ -138,6 +154,9 @@ static void timer_fired(struct timer *timer, uint64_t now_ms)
         unlist(poller);
         return;
     }
+    if (poller->postponed)
+        want_flush(poller);
+    poller->postponed = false;
     if (poller->probed && poller->poll && !poller->out.len)
         poller->client.carrier->text(&poller->client, slice_of("6"));
     if (!poller->husk)
@@ -196,12 +215,6 @@ void poller_release(struct poller *poller)
 }
 
 /* As a carrier */
-
-static void want_flush(struct poller *poller)
-{
-    if (poller->poll && list_empty(&poller->ready))
-        list_append(&poller->client.shard->ready_pollers, &poller->ready);
-}
 
 static void carrier_answer(struct client *client, struct ask *ask)
 {
@@ -395,6 +408,7 @@ void poller_get(struct poller *poller, struct errand *errand)
     }
     /* Who asks again has dealt with the answer before. */
     session_confirm_all(poller->client.session);
+    release_heavy(poller);
     poller->poll = errand;
     poller->poll_is_late = poller->probing;
     release_soon(poller);
@@ -492,11 +506,17 @@ static bool put_room(struct poller *poller, struct member *member, struct buf *p
 /* False: memory has run out. */
 static bool put_rooms(struct poller *poller, struct buf *payload)
 {
+    struct shard *shard = poller->client.shard;
     struct list *dirty = &poller->client.dirty;
 
     while (!list_empty(dirty) && payload->len < POLL_FULL) {
         struct member *member = container_of(list_pop(dirty), struct member, dirty);
         const struct log *log = member->view->room->projection;
+        if (member->history_end && shard->heavy_bytes > HEAVY_MAX) {
+            list_append(dirty, &member->dirty);
+            poller->postponed = true;
+            break;
+        }
         if (!put_room(poller, member, payload))
             return false;
         if (member->messages.next >= log_end(log))
@@ -525,8 +545,14 @@ void poller_flush(struct poller *poller)
         carrier_abort(&poller->client);
         return;
     }
+    if (payload->len > POLL_FULL) {
+        poller->heavy_bytes = payload->len;
+        shard->heavy_bytes += payload->len;
+    }
     if (payload->len)
         answer_poll(poller, ERRAND_DONE);
+    if (poller->postponed && !poller->husk)
+        wheel_set(&shard->wheel, &poller->timer, shard->now_ms + WAIT_MS);
     carrier_go_on(&poller->client);
 }
 

@@ -18,6 +18,8 @@ enum {
     TEST_PAYLOAD_MAX = 1000000,
     TEST_AUTH_MS = 20, /* what comes in one segment with the answer to CONNECT, they don't see */
 
+    DETACHED_BYTES_MAX = 64 << 20, /* of a shard's lost sessions: most are in few rooms */
+
     BEAT_GRAIN_MS = 1000, /* pings of a second go out together: one wake-up, one submit */
 };
 
@@ -51,12 +53,20 @@ static bool is_listed(const struct session *session)
     return !list_empty(&session->detached);
 }
 
+/* What a detached session holds. */
+static size_t session_bytes(const struct session *session)
+{
+    return sizeof(*session) + session->kept_count * sizeof(*session->kept) +
+           session->runs_cap * sizeof(*session->runs);
+}
+
 static void take_off_list(struct shard *shard, struct session *session)
 {
     if (!is_listed(session))
         return;
     list_remove(&session->detached);
     shard->detached_count--;
+    shard->detached_bytes -= session_bytes(session);
 }
 
 static void take_out_of_table(struct shard *shard, struct session *session)
@@ -135,6 +145,14 @@ void session_make_known(struct shard *shard, struct session *session)
 bool session_is_known(const struct shard *shard, const char *sid)
 {
     return table_find(&shard->sids, hash_sid(sid), sid_matches, sid) != NULL;
+}
+
+uint32_t session_recoverable_max(const struct shard *shard)
+{
+    uint32_t count = shard->mesh->count;
+
+    return shard->settings->recoverable_max / count +
+           (shard->settings->recoverable_max % count != 0);
 }
 
 int session_open(const struct shard *shard, const struct session *session, bool upgrades,
@@ -555,7 +573,7 @@ void session_unlist(struct shard *shard, struct session *session)
 
 void session_shelve(struct shard *shard, struct session *session)
 {
-    uint32_t most = shard->settings->recoverable_max / shard->mesh->count;
+    uint32_t most = session_recoverable_max(shard);
 
     session_release(shard, session);
     session->resuming = 0;
@@ -568,7 +586,9 @@ void session_shelve(struct shard *shard, struct session *session)
         session_enlist(shard, session);
     session->lost_ms = shard->now_ms;
     list_append(&shard->detached, &session->detached);
-    if (++shard->detached_count > most)
+    shard->detached_count++;
+    shard->detached_bytes += session_bytes(session);
+    while (shard->detached_count > most || shard->detached_bytes > DETACHED_BYTES_MAX)
         forget_oldest(shard);
     set_forget_timer(shard);
 }

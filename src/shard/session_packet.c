@@ -85,7 +85,7 @@ static bool recovery_is_on(const struct client *client)
     const struct settings *settings = client->shard->settings;
 
     return client->session->kind == SESSION_CHAT && settings->recovery_s &&
-           settings->recoverable_max / client->shard->mesh->count;
+           session_recoverable_max(client->shard);
 }
 
 /* As a newcomer. */

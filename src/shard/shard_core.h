@@ -55,7 +55,9 @@ struct shard {
     struct table sessions;     /* struct session, by pid: those that can be come back to */
     struct list detached;      /* struct session.detached, longest ago first */
     uint32_t detached_count;
-    struct timer forget; /* when the first of them has been remembered long enough */
+    size_t detached_bytes; /* what they hold */
+    size_t heavy_bytes;    /* of long polling payloads on their way to clients */
+    struct timer forget;   /* when the first of them has been remembered long enough */
 
     struct list conns; /* struct conn.link, until closed and free of letters */
     struct list dead;  /* to be freed at the turn's end */

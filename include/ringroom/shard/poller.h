@@ -21,6 +21,8 @@ struct poller {
     struct errand *body;    /* a POST that is being acted on */
     struct slice rest;      /* of its body: not acted on yet */
     struct errand *upgrade; /* a WebSocket waits for the session */
+    size_t heavy_bytes;     /* of the last payload, where it was long: counted by the shard */
+    bool postponed;         /* a history waits until other clients have received theirs */
     struct buf out;         /* packets, as a payload */
     bool probing;           /* a WebSocket tries to take over ... */
     bool probed;            /* ... and has shown that it works: polls are not kept waiting */

@@ -119,6 +119,8 @@ size_t session_out_max(const struct shard *shard, enum session_kind kind);
 /* One that has never polled: late requests for it are told that they are wrong. */
 void session_make_known(struct shard *shard, struct session *session);
 bool session_is_known(const struct shard *shard, const char *sid);
+/* How many lost ones a shard remembers. */
+uint32_t session_recoverable_max(const struct shard *shard);
 /* The open packet. 0, -ENOBUFS, -ENOMEM. */
 int session_open(const struct shard *shard, const struct session *session, bool upgrades,
                  struct buf *out);
