@@ -62,6 +62,7 @@ int token_keys_add(struct token_keys *keys, struct slice kid, enum signature_alg
 
 /* The signature */
 
+/* Without quotes: the message goes into the body of an HTTP answer as it is. */
 static bool refuse(struct native_fault *fault, const char *message)
 {
     *fault = (struct native_fault){"unauthorized", message};
@@ -261,8 +262,7 @@ static bool parse_rooms(const json_t *claims, struct token_rule *rules, size_t *
     size_t i;
 
     if (!json_is_array(rooms))
-        return refuse(fault, "token: rooms must be a list, as "
-                             "[{\"room\":\"game-*\",\"can\":[\"read\",\"write\"]}]");
+        return refuse(fault, "token: rooms must be a list of objects with room and can");
     if (json_array_size(rooms) > TOKEN_ROOMS_MAX)
         return refuse(fault, "token: rooms may have at most 64 entries; use patterns");
     json_array_foreach(rooms, i, entry)
@@ -273,8 +273,7 @@ static bool parse_rooms(const json_t *claims, struct token_rule *rules, size_t *
             return refuse(fault, "token: in rooms, room must be a name or pattern of 1 to 256 "
                                  "bytes without control characters");
         if (!parse_can(json_object_get(entry, "can"), &rules[i].rights))
-            return refuse(fault, "token: in rooms, can must be a list of \"read\", \"write\", "
-                                 "\"moderate\"");
+            return refuse(fault, "token: in rooms, can must be a list of read, write, moderate");
         rules[i].pattern = request_string(pattern);
     }
     *ret_count = json_array_size(rooms);

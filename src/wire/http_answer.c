@@ -1,6 +1,7 @@
 /* Answers. A function that fails leaves the buffer as it found it. */
 #include "ringroom/wire/http.h"
 
+#include "ringroom/base/check.h"
 #include "ringroom/base/encode.h"
 
 #include <errno.h>
@@ -99,6 +100,8 @@ int http_answer_error(struct buf *out, unsigned status, const char *code, const 
 {
     char json[512];
     size_t before = out->len;
+
+    DCHECK(!strpbrk(message, "\"\\"));
     /* The newline is for people who look with curl. */
     int len = snprintf(json, sizeof(json), "{\"error\":{\"code\":\"%s\",\"message\":\"%s\"}}\n",
                        code, message);
