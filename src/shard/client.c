@@ -363,8 +363,10 @@ bool client_measure(struct client *client, const struct client_measure *measure,
                                                 "this needs a right that you do not have"};
     bool moderator = client_may(client, measure->room, TOKEN_MODERATE);
 
-    /* What one has written oneself may be deleted: the owner knows the author. */
-    if (!moderator && (measure->kind != POST_DELETE || !client->who.uid_len)) {
+    /* What one has written oneself may be deleted: the owner knows the author. Its answer also tells
+     * whether there is such a room. */
+    if (!moderator &&
+        (measure->kind != POST_DELETE || !client_may(client, measure->room, TOKEN_READ))) {
         *ret_fault = may_not;
         return false;
     }
