@@ -363,8 +363,8 @@ bool client_measure(struct client *client, const struct client_measure *measure,
                                                 "this needs a right that you do not have"};
     bool moderator = client_may(client, measure->room, TOKEN_MODERATE);
 
-    /* What one has written oneself may be deleted: the owner knows the author. Its answer also tells
-     * whether there is such a room. */
+    /* What one has written oneself may be deleted: the owner knows the author. Not by who may not
+     * read the room: the answer tells whether it is there. */
     if (!moderator &&
         (measure->kind != POST_DELETE || !client_may(client, measure->room, TOKEN_READ))) {
         *ret_fault = may_not;
