@@ -207,26 +207,45 @@ static void members(struct shard *shard, struct ask *ask)
 
 /* What is done to a room against its members' will. */
 
+static bool send_verdict(struct shard *shard, struct room_seat *seat, struct slice uid,
+                         const char *reason)
+{
+    if (shard->stopping) /* they are being sent away, and it might not come home any more */
+        return true;
+    struct verdict *verdict = mem_alloc(sizeof(*verdict) + uid.len);
+    if (!verdict)
+        return false;
+    *verdict = (struct verdict){.post = {.kind = POST_EXPEL, .from = (uint16_t)shard->index},
+                                .view = container_of(seat, struct view, seat),
+                                .reason = reason,
+                                .uid_len = (uint8_t)uid.len};
+    if (uid.len)
+        memcpy(verdict->uid, uid.data, uid.len);
+    shard->verdicts_count++;
+    shard_post(shard, seat->shard, &verdict->post);
+    return true;
+}
+
 /* Makes the members of that uid (empty: all of them) leave, on whichever shards they are. False
- * where memory has run out: some may have been told. */
+ * where memory has run out: some may not have been told. The room may be gone then. */
 static bool expel(struct shard *shard, struct room *room, struct slice uid, const char *reason)
 {
+    struct view *ours = NULL;
+    bool told = true;
+
     list_each(link, &room->seats)
     {
         struct room_seat *seat = container_of(link, struct room_seat, link);
-        struct verdict *verdict = mem_alloc(sizeof(*verdict) + uid.len);
-
-        if (!verdict)
-            return false;
-        *verdict = (struct verdict){.post = {.kind = POST_EXPEL, .from = (uint16_t)shard->index},
-                                    .view = container_of(seat, struct view, seat),
-                                    .reason = reason,
-                                    .uid_len = (uint8_t)uid.len};
-        if (uid.len)
-            memcpy(verdict->uid, uid.data, uid.len);
-        shard_post(shard, seat->shard, &verdict->post);
+        if (seat->shard == shard->index)
+            ours = container_of(seat, struct view, seat);
+        else if (!send_verdict(shard, seat, uid, reason))
+            told = false;
     }
-    return true;
+    /* Our own at once, for they leave and join on the spot: a letter would find the view gone, or
+     * in it who has come since. */
+    if (ours)
+        shard_expel(ours, uid, reason);
+    return told;
 }
 
 static int put_deleted_frame(struct buf *out, struct slice room, uint64_t seq)
@@ -299,10 +318,10 @@ static void sanction(struct shard *shard, struct ask *ask)
         kicks ? room_ban(room, ask->target, until_ms) : room_mute(room, ask->target, until_ms);
     if (error)
         ask->fault = error == -ENOSPC ? full : fault_no_memory;
-    else if (kicks && room_find_user(room, ask->target) &&
-             !expel(shard, room, ask->target, "kicked"))
+    if (room_settle(room) || error || !kicks || !room_find_user(room, ask->target))
+        return;
+    if (!expel(shard, room, ask->target, "kicked"))
         ask->fault = fault_no_memory;
-    room_settle(room);
 }
 
 static void close_room(struct shard *shard, struct ask *ask)
@@ -312,9 +331,8 @@ static void close_room(struct shard *shard, struct ask *ask)
     if (!room)
         return;
     room_close(room);
-    if (!expel(shard, room, (struct slice){0}, "closed"))
+    if (!room_settle(room) && !expel(shard, room, (struct slice){0}, "closed"))
         ask->fault = fault_no_memory;
-    room_settle(room);
 }
 
 int owner_project_deleted(void *user, const struct room *room, uint64_t seq,

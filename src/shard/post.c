@@ -93,18 +93,28 @@ static struct member *first_of(const struct list *members, struct slice uid)
     return NULL;
 }
 
-static void carry_out(struct shard *shard, struct verdict *verdict)
+void shard_expel(struct view *view, struct slice uid, const char *reason)
 {
-    struct view *view = verdict->view;
-    struct slice uid = slice_make(verdict->uid, verdict->uid_len);
     struct member *member;
 
     view->refs++; /* stays until the last of them is gone */
     while ((member = first_of(&view->current, uid)) || (member = first_of(&view->behind, uid)))
-        client_expel(member, verdict->reason);
+        client_expel(member, reason);
     view_put(view);
+}
+
+/* The view is there still: the letters of those who have left meanwhile are answered after it. */
+static void carry_out(struct shard *shard, struct verdict *verdict)
+{
+    shard_expel(verdict->view, slice_make(verdict->uid, verdict->uid_len), verdict->reason);
     verdict->post.answered = true;
     shard_post(shard, verdict->post.from, &verdict->post);
+}
+
+static void verdict_home(struct shard *shard, struct verdict *verdict)
+{
+    shard->verdicts_count--;
+    mem_free_wiped(verdict);
 }
 
 static struct poller *any_poller(const struct shard *shard)
@@ -160,7 +170,7 @@ static void act(struct shard *shard, struct post *post)
         break;
     case POST_EXPEL:
         if (post->answered)
-            mem_free(container_of(post, struct verdict, post));
+            verdict_home(shard, container_of(post, struct verdict, post));
         else
             carry_out(shard, container_of(post, struct verdict, post));
         break;

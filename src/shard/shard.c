@@ -256,8 +256,10 @@ static void reap(struct shard *shard)
         conn_free(container_of(link, struct conn, link));
         shard->conns_count--;
     }
-    /* Errands without a client may still be away, and pollers wait for their leave letters. */
-    bool empty = !shard->conns_count && !shard->pollers_count && !shard->errands_count;
+    /* Errands without a client may still be away, and verdicts; pollers wait for their leave
+     * letters. */
+    bool empty = !shard->conns_count && !shard->pollers_count && !shard->errands_count &&
+                 !shard->verdicts_count;
     if (shard->stopping && empty && !shard->drained) {
         shard->drained = true;
         shard->on_drained(shard->user);

@@ -62,11 +62,12 @@ struct shard {
     struct list conns; /* struct conn.link, until closed and free of letters */
     struct list dead;  /* to be freed at the turn's end */
     uint32_t conns_count;
-    uint32_t pollers_count; /* not freed yet, husks among them */
-    uint32_t errands_count; /* of ours, not home yet */
-    uint32_t asks_count;    /* under way to other shards */
-    struct list ready;      /* struct conn.ready */
-    struct list unblocked;  /* struct conn.unblocked */
+    uint32_t pollers_count;  /* not freed yet, husks among them */
+    uint32_t errands_count;  /* of ours, not home yet */
+    uint32_t asks_count;     /* under way to other shards */
+    uint32_t verdicts_count; /* of ours, not home yet */
+    struct list ready;       /* struct conn.ready */
+    struct list unblocked;   /* struct conn.unblocked */
 
     struct ws_pool *ws_pool;
     struct ws_limits native_limits, echo_limits, engine_limits;
@@ -98,6 +99,8 @@ void shard_ask(struct shard *shard, uint32_t owner, struct ask *ask);
 /* Sends a member's leave letter; the member is freed when it is home. */
 void shard_leave(struct shard *shard, struct member *member);
 void shard_post(struct shard *shard, uint32_t to, struct post *post);
+/* Makes the view's members of that uid (empty: all of them) leave. The view may be gone then. */
+void shard_expel(struct view *view, struct slice uid, const char *reason);
 
 /* owner.c: what a room's owner does. */
 void owner_answer(struct shard *shard, struct ask *ask);

@@ -56,8 +56,8 @@ struct post {
 
 enum { ASKS_MAX = 1 << 16 };
 
-/* From a room's owner to a shard with members in it: these are to leave. Its maker frees it when it
- * comes home. */
+/* From a room's owner to another shard with members in it: these are to leave. Its maker frees it
+ * when it comes home. */
 struct verdict {
     struct post post;
     struct view *view;
