@@ -266,6 +266,15 @@ struct member *client_joined(struct client *client, struct ask *ask, bool stays)
     return NULL;
 }
 
+void client_stated(struct ask *ask)
+{
+    static const struct native_fault left = {"unavailable",
+                                             "room: you were made to leave it just now; try again"};
+
+    if (!ask->fault.code && ask->member->state != MEMBER_JOINED)
+        ask->fault = left;
+}
+
 bool client_leave(struct client *client, struct slice room, struct native_fault *ret_fault)
 {
     struct member *member = client_find_member(client, room);

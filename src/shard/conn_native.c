@@ -248,6 +248,8 @@ void conn_native_answer(struct conn *conn, struct ask *ask)
         conn->client.waiting = false;
     if (ask->post.kind == POST_JOIN)
         joined(conn, ask);
+    else if (ask->post.kind == POST_STATE)
+        client_stated(ask);
     if (here && ask->fault.code)
         reply_fault(conn, ask->id, &ask->fault, ask->retry_ms);
     else if (here && ask->post.kind != POST_JOIN)

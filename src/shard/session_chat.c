@@ -147,6 +147,7 @@ static void joined_again(struct client *client, struct ask *ask)
 {
     struct member *member = ask->member;
 
+    client_stated(ask);
     if (ask->fault.code) {
         refuse(client, ask->id, "\"join\"", &ask->fault, ask->retry_ms);
         return;

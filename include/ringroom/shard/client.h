@@ -122,6 +122,9 @@ bool client_within_rate(const struct client *client, uint64_t *bucket_us, uint64
 /* Of an ask to join that has come home. `stays`: the client is still there; else it leaves again.
  * The member that stays, or NULL. */
 struct member *client_joined(struct client *client, struct ask *ask, bool stays);
+/* Of an ask for a room's state that has come home. Where the member was made to leave meanwhile,
+ * what the answer tells of the room may be gone: then it is a refusal. */
+void client_stated(struct ask *ask);
 void client_leave_all(struct client *client);
 /* It is made to leave, and told so. */
 void client_expel(struct member *member, const char *reason);
