@@ -265,6 +265,36 @@ static void fit_from_behind(const struct room *room, uint64_t *start, uint64_t s
     *start = front.next;
 }
 
+/* Messages among the numbers [start, stop): not what was deleted. */
+static uint64_t count_messages(const struct room *room, uint64_t start, uint64_t stop,
+                               uint64_t now_ms)
+{
+    struct log_cursor cursor;
+    struct slice frame;
+    struct log_read read;
+    uint64_t count = 0;
+
+    log_cursor_init(&cursor, start);
+    while (cursor.next < stop && log_next(&room->log, &cursor, now_ms, &frame, &read) == LOG_BYTES)
+        count += native_is_message(frame);
+    return count;
+}
+
+/* From where to `stop` there are `wanted` messages, or all from `first` on: were deleted numbers
+ * counted, a page could be empty, and tell no number to go on from. */
+static uint64_t start_from_behind(const struct room *room, uint64_t first, uint64_t stop,
+                                  uint64_t wanted, uint64_t now_ms)
+{
+    uint64_t start = stop;
+
+    while (wanted && start > first) {
+        uint64_t opened = start - first > wanted ? start - wanted : first;
+        wanted -= count_messages(room, opened, start, now_ms);
+        start = opened;
+    }
+    return start;
+}
+
 struct span {
     uint64_t start, stop; /* numbers [start, stop) */
 };
@@ -279,14 +309,11 @@ static struct span choose_span(const struct room *room, const struct native_rang
     if (range->has_after) {
         if (range->after >= span.start)
             span.start = range->after + 1 < end_number ? range->after + 1 : end_number;
-        if (span.stop - span.start > range->limit)
-            span.stop = span.start + range->limit;
         return span;
     }
     if (range->has_before && range->before < span.stop)
         span.stop = range->before > first ? range->before : first;
-    if (span.stop - span.start > range->limit)
-        span.start = span.stop - range->limit;
+    span.start = start_from_behind(room, first, span.stop, range->limit, now_ms);
     fit_from_behind(room, &span.start, span.stop, now_ms);
     return span;
 }
@@ -300,19 +327,19 @@ int native_history(struct buf *out, struct slice re, const struct room *room,
     struct slice frame;
     struct log_read read;
     size_t start_len = out->len;
-    const char *lead = "";
+    uint64_t count = 0;
 
     put_string(&w, ",\"room\":", room_name(room));
     put_string(&w, ",\"epoch\":", room_epoch(room));
     put(&w, ",\"messages\":[");
     log_cursor_init(&cursor, span.start);
-    while (!w.error && cursor.next < span.stop && out->len - start_len < NATIVE_HISTORY_BYTES_MAX) {
+    while (!w.error && cursor.next < span.stop && count < range->limit &&
+           out->len - start_len < NATIVE_HISTORY_BYTES_MAX) {
         if (log_next(&room->log, &cursor, now_ms, &frame, &read) != LOG_BYTES)
             break;
         if (!native_is_message(frame)) /* deleted */
             continue;
-        put_raw(&w, lead, native_payload(frame));
-        lead = ",";
+        put_raw(&w, count++ ? "," : "", native_payload(frame));
     }
     bool more = range->has_after ? cursor.next < log_end(&room->log)
                                  : span.start > log_first(&room->log, now_ms);
