@@ -47,6 +47,11 @@ void mem_init(void)
     mallopt(M_MMAP_THRESHOLD, 4 << 20);
 }
 
+void mem_trim(void)
+{
+    malloc_trim(0);
+}
+
 void *mem_alloc(size_t bytes)
 {
     CHECK(bytes > 0);

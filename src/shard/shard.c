@@ -11,7 +11,9 @@
 
 enum {
     POLL_BODY_MIN =
-        64 << 10, /* bytes of packets that a polling client may send at once, at least */
+        64 << 10,         /* bytes of packets that a polling client may send at once, at least */
+    TRIM_COUNT = 1000,    /* clients gone before the heap is worth a look ... */
+    TRIM_QUIET_MS = 2000, /* ... when no more go for so long */
     TEST_BYTES_MAX = 1 << 20, /* of a message to the conformance servers */
 };
 
@@ -42,6 +44,15 @@ static void scrub(struct timer *timer, uint64_t now_ms)
     buf_release(&shard->text);
     ring_wipe_idle(shard->ring);
     tls_wipe_idle();
+}
+
+/* The heap has holes where thousands of clients were. */
+static void trim(struct timer *timer, uint64_t now_ms)
+{
+    struct shard *shard = container_of(timer, struct shard, trim);
+
+    shard->trim_count = 0;
+    mem_trim();
 }
 
 static void start_listening(struct shard *shard)
@@ -136,6 +147,7 @@ int shard_new(const struct shard_plan *plan, struct shard **ret_shard, char *ret
     wheel_init(&shard->wheel, shard->now_ms);
     timer_init(&shard->accept_retry, retry_accepting);
     timer_init(&shard->scrub, scrub);
+    timer_init(&shard->trim, trim);
     timer_init(&shard->forget, session_forget_due);
     table_init(&shard->views);
     table_init(&shard->pollers);
@@ -244,9 +256,18 @@ static void schedule_scrub(struct shard *shard)
     shard->scratched = false;
 }
 
+static void schedule_trim(struct shard *shard, uint32_t gone)
+{
+    shard->trim_count += gone;
+    if (gone && shard->trim_count > TRIM_COUNT)
+        wheel_set(&shard->wheel, &shard->trim, shard->now_ms + TRIM_QUIET_MS);
+}
+
 static void reap(struct shard *shard)
 {
     struct list *link;
+
+    uint32_t before = shard->pollers_count + shard->conns_count;
 
     while ((link = list_pop(&shard->dead_pollers))) {
         poller_free(container_of(link, struct poller, ready));
@@ -256,6 +277,7 @@ static void reap(struct shard *shard)
         conn_free(container_of(link, struct conn, link));
         shard->conns_count--;
     }
+    schedule_trim(shard, before - shard->pollers_count - shard->conns_count);
     /* Errands without a client may still be away, and verdicts; pollers wait for their leave
      * letters. */
     bool empty = !shard->conns_count && !shard->pollers_count && !shard->errands_count &&

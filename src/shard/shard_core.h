@@ -78,9 +78,11 @@ struct shard {
     bool exiting;
 
     /* Scratch, used within one call, wiped some time after. */
-    struct timer scrub;                  /* set while it may hold a message ... */
-    bool scratched;                      /* ... or this turn has used it */
-    struct buf text;                     /* JSON being written */
+    struct timer trim;   /* set after many have gone, until it has been quiet for a while */
+    uint32_t trim_count; /* connections and polling sessions that have gone since the last one */
+    struct timer scrub;  /* set while it may hold a message ... */
+    bool scratched;      /* ... or this turn has used it */
+    struct buf text;     /* JSON being written */
     uint8_t plain[TLS_RECORD_PLAIN_MAX]; /* gathered for one record */
     uint8_t handshake[TLS_HANDSHAKE_OUT_MAX];
 };

@@ -12,6 +12,10 @@
 /* Sets the heap up for a server. Once, before any thread starts. */
 void mem_init(void);
 
+/* Gives the kernel back what the heap holds unused, in its middle too. Takes milliseconds where
+ * that is much: after a storm, not during one. */
+void mem_trim(void);
+
 /* Uninitialised memory of `bytes` (> 0) bytes, or NULL. */
 void *mem_alloc(size_t bytes);
 /* The same, zeroed. */
