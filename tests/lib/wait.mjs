@@ -48,8 +48,8 @@ export function seeded(seed = Number(process.env.SEED ?? Date.now() % 1e9)) {
   return random;
 }
 
-/** The suites' heartbeat leaves a client 200 ms to answer, which on a busy machine it may miss: what fails
- *  is tried again, and fails for good at the fifth time. */
+/** Where sessions live for less than a second or two, as with the suites' heartbeat, one may be over before a
+ *  busy machine gets to it: what fails is tried again, and fails for good at the fifth time. */
 export async function patiently(attempt) {
   for (let tries = 5; ; tries--) {
     try {
