@@ -20,18 +20,24 @@ bool client_may(const struct client *client, struct slice room, unsigned right)
     return client->who.token && (token_rights(client->who.token, room) & right);
 }
 
-/* Rooms that a fresh token does not open any more. */
-static void leave_forbidden(struct client *client)
+static struct member *first_forbidden(const struct client *client)
 {
     list_each(link, &client->members)
     {
         struct member *member = container_of(link, struct member, in_client);
         if (member->state == MEMBER_JOINED &&
-            !client_may(client, view_name(member->view), TOKEN_READ)) {
-            client_expel(member, "kicked");
-            return leave_forbidden(client); /* from the front: that may have changed the list */
-        }
+            !client_may(client, view_name(member->view), TOKEN_READ))
+            return member;
     }
+    return NULL;
+}
+
+/* Rooms that a fresh token does not open any more. */
+static void leave_forbidden(struct client *client)
+{
+    /* From the front each time: leaving may end the client, which then has left all rooms. */
+    for (struct member *member; (member = first_forbidden(client));)
+        client_expel(member, "kicked");
 }
 
 bool client_take_token(struct client *client, struct slice text, struct native_fault *ret_fault)
@@ -98,6 +104,9 @@ void client_expiry_fired(struct timer *timer, uint64_t now_ms)
         client->carrier->end(client, WS_CODE_UNAUTHORIZED, "no token in time");
     } else if (end_of_token_ms(client) <= now_ms) {
         client->carrier->end(client, WS_CODE_UNAUTHORIZED, "the token has expired");
+    } else if (end_of_token_ms(client) - now_ms > 2 * TELL_MS) {
+        client->expiry_told = false; /* the wheel reaches no further, or the clock was set back */
+        set_expiry(client);
     } else {
         set_expiry(client); /* first: telling may end it */
         if (!client->expiry_told)
@@ -111,7 +120,7 @@ void client_watch_token(struct client *client)
 {
     const struct settings *settings = client->shard->settings;
 
-    if (!tokens_are_asked(client))
+    if (!tokens_are_asked(client) || (client->session && client->session->kind != SESSION_CHAT))
         return;
     if (client->who.token)
         set_expiry(client);
