@@ -1,13 +1,15 @@
 /* server.mjs - the real server under test: free ports, a certificate made for the occasion, its log
  * and its end watched. A report of a sanitizer, a failed check or a wrong exit status is an error. */
 
+import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, readSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { after, before, describe } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { DEADLINE_MS, QUICK, within } from './wait.mjs';
+import { DEADLINE_MS, QUICK, until, within } from './wait.mjs';
 
 const HERE = fileURLToPath(new URL('.', import.meta.url));
 export const BINARY = process.env.RINGROOM
@@ -205,5 +207,21 @@ function scan(bytes, base, map, wanted, found) {
       const context = bytes.subarray(Math.max(0, i - 96), i + needle.length + 24).toString('latin1').replace(/[^ -~]/g, '.');
       found.push({ needle: needle.toString(), address: `0x${(base + i).toString(16)}`, map, context });
     }
+  }
+}
+
+const WIPED_MS = 3000; // the contract says 1 s, and machines are slow
+
+/** Words that stand nowhere else. */
+export const marker = () => `marker${randomBytes(12).toString('hex')}`;
+
+/** None of these strings is found in the server's memory, soon after `since` (expiry, deletion). */
+export async function wiped(server, markers, since) {
+  let found;
+  try {
+    await until(() => (found = findInMemory(server.pid, markers)).length === 0, 'wiped', Math.max(500, since + WIPED_MS - Date.now()), 250);
+  } catch {
+    const places = found.map(({ address, map, context }) => `${address} in ${map}: ${context}`);
+    assert.fail(`in ${found.length} places after ${Date.now() - since} ms:\n${places.slice(0, 12).join('\n')}`);
   }
 }
