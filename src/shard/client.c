@@ -352,13 +352,14 @@ bool client_typing(struct client *client, struct member *member, struct slice id
     if (!from.len)
         from = shown_name(client, member);
     if (native_typing(text, view_name(member->view), client_uid(client), from, on) == 0)
-        ask = ask_new(POST_TYPING, client, id.len + text->len);
+        ask = ask_new(POST_TYPING, client, id.len + client->who.uid_len + text->len);
     if (!ask) {
         *ret_fault = fault_no_memory;
         return false;
     }
     ask->body = ask_put(ask, buf_slice(text));
     ask->id = ask_put(ask, id);
+    ask->uid = ask_put(ask, client_uid(client));
     ask->user = client->who.user;
     ask->view = member->view;
     shard_ask(client->shard, member->view->owner, ask);

@@ -16,7 +16,30 @@ enum {
 
 static const struct native_fault closing = {"unavailable",
                                             "room: is being closed; try again in a moment"};
+static const struct native_fault kept_out = {"forbidden",
+                                             "room: you were made to leave it for a while"};
+static const struct native_fault muted = {"muted", "room: you may not write there for a while"};
 static const struct native_fault no_room = {"no_such_room", "room: there is no such room"};
+
+/* Until its members' shards have heard of a ban, who is banned is still among them; and to read one
+ * need not be a member. */
+static bool is_kept_out(const struct shard *shard, const struct room *room, struct ask *ask)
+{
+    bool banned = room_is_banned(room, ask->uid, shard->now_ms, &ask->retry_ms);
+
+    if (banned)
+        ask->fault = kept_out;
+    return banned;
+}
+
+static bool is_silent(const struct shard *shard, const struct room *room, struct ask *ask)
+{
+    bool silent = room_is_muted(room, ask->uid, shard->now_ms, &ask->retry_ms);
+
+    if (silent)
+        ask->fault = muted;
+    return silent || is_kept_out(shard, room, ask);
+}
 
 /* Tells every shard with members in the room, each at most once until it has looked. */
 static void advanced(struct shard *shard, struct room *room)
@@ -94,10 +117,9 @@ static void join(struct shard *shard, struct ask *ask)
         ask->fault = fault_no_memory;
         return;
     }
-    if (room_is_banned(room, ask->uid, shard->now_ms, &ask->retry_ms))
-        ask->fault =
-            (struct native_fault){"forbidden", "room: you were made to leave it for a while"};
-    else if (room_is_closed(room))
+    if (is_kept_out(shard, room, ask)) /* and the room stays for as long */
+        return;
+    if (room_is_closed(room))
         ask->fault = closing;
     else if (members_max && room_members(room) >= members_max && !room_find_user(room, ask->uid))
         ask->fault = (struct native_fault){"room_full", "room: is full"};
@@ -154,10 +176,8 @@ static void send_message(struct shard *shard, struct ask *ask)
             return;
         }
     }
-    if (room_is_muted(room, ask->uid, shard->now_ms, &ask->retry_ms)) {
-        ask->fault = (struct native_fault){"muted", "room: you may not write there for a while"};
+    if (is_silent(shard, room, ask))
         return;
-    }
     int error = room_prepare(room, ask->uid, ask->cid, native_frame_bytes_max(ask->body.len),
                              shard->now_ms, shard->wall_ms, &message);
     if (!error) {
@@ -181,7 +201,8 @@ static void typing(struct shard *shard, struct ask *ask)
 {
     struct room *room = ask->view->seat.room;
 
-    if (buf_append(shard_text(shard), ask->body.data, ask->body.len) == 0)
+    if (!is_silent(shard, room, ask) &&
+        buf_append(shard_text(shard), ask->body.data, ask->body.len) == 0)
         notify(shard, room, ask->user);
 }
 
@@ -191,7 +212,8 @@ static void history(struct shard *shard, struct ask *ask)
 
     if (!room)
         ask->fault = no_room;
-    else if (native_history(&ask->reply, ask->id, room, &ask->range, shard->now_ms) != 0)
+    else if (!is_kept_out(shard, room, ask) &&
+             native_history(&ask->reply, ask->id, room, &ask->range, shard->now_ms) != 0)
         ask->fault = fault_no_memory;
 }
 
@@ -201,7 +223,7 @@ static void members(struct shard *shard, struct ask *ask)
 
     if (!room)
         ask->fault = no_room;
-    else if (native_members(&ask->reply, ask->id, room) != 0)
+    else if (!is_kept_out(shard, room, ask) && native_members(&ask->reply, ask->id, room) != 0)
         ask->fault = fault_no_memory;
 }
 

@@ -61,3 +61,19 @@ for (const shards of [1, 4]) {
     }
   }));
 }
+
+test('who is kept out may not read either; who is muted may not even type', () => withServer({ shards: 2 }, async (come) => {
+  const [ada, ben] = [await come('ada', ALL), await come('ben')];
+  const room = freshRoom();
+  for (const chat of [ada, ben]) await chat.join(room);
+  await ada.ask('mute', { room, uid: 'ben', seconds: 60 });
+  await ben.refused('muted', 'typing', { room, on: true });
+  await ada.ask('kick', { room, uid: 'ben', seconds: 60 });
+  await ben.next('closed');
+  for (const op of ['join', 'history', 'members']) {
+    const { retry_ms: left } = await ben.refused('forbidden', op, { room });
+    assert.ok(left > 50000 && left <= 60000, `${op}: ${left}`);
+  }
+  await ada.ask('kick', { room, uid: 'ben', seconds: 0 });
+  await ben.history(room);
+}));
