@@ -9,7 +9,7 @@ import { withProxy } from '../lib/proxy.mjs';
 import { everyWay, findInMemory, last, marker, wiped } from '../lib/server.mjs';
 import { TRANSPORTS, withPages } from '../lib/socketio.mjs';
 import { AUTH, bearer, mint } from '../lib/token.mjs';
-import { until } from '../lib/wait.mjs';
+import { amount, until } from '../lib/wait.mjs';
 
 const WAYS = [{ shards: 1, tls: false }, { shards: 4, tls: true }];
 const READERS = 6; // on several shards, as the kernel spreads them
@@ -28,7 +28,8 @@ everyWay(last(WAYS), AUTH, (at) => {
           const [room, mod, ada] = [freshRoom(how), await connect(bearer(await moderator())), await native('ada')];
           await ada.join(room);
           ada.listen(() => {});
-          const said = await body({ room, ada, native, page, sessions, connect });
+          const ended = []; // what to do at the end
+          const said = await body({ room, ada, native, page, sessions, ended });
           const marks = said.map(({ mark }) => mark);
           const found = findInMemory(at.server.pid, marks);
           for (const mark of marks) assert.ok(found.some(({ needle }) => needle === mark), 'it is found while it lives: the search works');
@@ -36,6 +37,7 @@ everyWay(last(WAYS), AUTH, (at) => {
           if (how === 'closed') assert.equal((await mod.ask('close', { room })).ev, 'done');
           else for (const { seq } of said) assert.equal((await mod.ask('delete', { room, seq })).ev, 'done');
           await wiped(at.server, marks, since);
+          for (const end of ended) end();
         }))));
     }
   };
@@ -75,16 +77,18 @@ everyWay(last(WAYS), AUTH, (at) => {
     return said;
   });
 
-  gone('what stalled members have not been sent, or only a part of', async ({ room, ada, native, page }) => {
+  gone('what stalled members have not been sent, or only a part of', async ({ room, ada, native, page, ended }) => {
     const stalled = await Promise.all(Array.from({ length: READERS }, (_, i) => native(`s${i}`)));
     for (const chat of stalled) await chat.join(room);
     const one = await page('cem', TRANSPORTS['WebSocket only']);
     await one.join(room);
     for (const chat of stalled) chat.ws.pause();
-    one.socket.io.engine.transport.ws._socket.pause();
+    const { ws } = one.socket.io.engine.transport;
+    ws._socket.pause();
+    ended.push(() => ws.terminate()); // it would wait long for the answer to its close
     const said = [];
     const filler = 'x'.repeat(12000);
-    for (let i = 0; i < 700; i++) { // more than the kernel takes for them: some of it is under way
+    for (let i = 0; i < amount(700, 350); i++) { // more than the kernel takes for them: some of it is under way
       if (i % 20) await ada.send(room, filler);
       else said.push(await say(ada, room, (mark) => `${mark}${filler}`));
     }
@@ -131,7 +135,7 @@ everyWay(last(WAYS), AUTH, (at) => {
     for (const chat of [ada, ben]) await chat.join(room);
     ada.listen(() => {});
     ben.ws.pause();
-    const n = 400;
+    const n = amount(400, 250);
     const half = [];
     for (let i = 1; i <= n; i++) {
       const { seq } = await ada.send(room, 'x'.repeat(8000));
