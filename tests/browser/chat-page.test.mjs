@@ -321,7 +321,7 @@ test('where each message has its own time, each goes by itself, and the reader s
   }
 });
 
-test('a deleted message is wiped from the page', { todo: 'until the server carries out `delete`' }, async () => {
+test('a deleted message is wiped from the page', async () => {
   const writer = await bot('Mara', 'deleted');
   const page = await enter('Ada', 'deleted');
   const { seq } = await writer.send('deleted', 'I should not have said that');
