@@ -71,7 +71,7 @@ void errand_return(struct shard *shard, struct errand *errand, enum errand_outco
 /* From shard to shard: a session may have moved since its id named one. */
 static void find(struct shard *shard, struct errand *errand)
 {
-    errand->session = session_find(shard, errand->sid);
+    errand->session = session_find(shard, errand->sid, errand->user);
     if (errand->session || ++errand->visited == shard->mesh->count) {
         errand_return(shard, errand, ERRAND_DONE);
         return;

@@ -613,13 +613,18 @@ void session_lost(struct client *client)
     session_shelve(shard, session);
 }
 
-struct session *session_find(struct shard *shard, const char *pid)
+static const struct identity *identity_of(const struct session *session)
+{
+    return session->client ? &session->client->who : &session->who;
+}
+
+struct session *session_find(struct shard *shard, const char *pid, uint64_t user)
 {
     struct table_link *link = table_find(
         &shard->sessions, hash_bytes(slice_make(pid, SESSION_SID_BYTES)), pid_matches, pid);
     struct session *session = link ? container_of(link, struct session, by_pid) : NULL;
 
-    if (!session || session->resuming)
+    if (!session || session->resuming || (user && identity_of(session)->user != user))
         return NULL;
     if (!session->client) {
         take_off_list(shard, session);

@@ -132,6 +132,8 @@ static bool look_for_session(struct client *client, const struct socketio_auth *
             errand_free(errand);
         return false;
     }
+    /* With a token, nobody ends another user's session by knowing its pid. */
+    errand->user = client->who.token ? client->who.user : 0;
     client->waiting = true;
     errand_send(shard, (uint32_t)at, errand);
     return true;
@@ -195,7 +197,8 @@ static void become(struct session *session, struct session *older)
     /* By its offset it has all before `next`. */
     for (uint32_t i = 0; i < session->kept_count; i++)
         session->kept[i].confirmed = session->kept[i].next;
-    if (client->who.token) { /* fresher than the one before */
+    if (client->who.token) {        /* fresher than the one before */
+        mem_free(client->who.name); /* given to a room that was not joined then */
         client->who.name = older->who.name;
         older->who.name = NULL;
     } else {

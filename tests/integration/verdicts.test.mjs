@@ -5,6 +5,7 @@ import { createHmac } from 'node:crypto';
 import { test } from 'node:test';
 import { freshRoom, withClients } from '../lib/client.mjs';
 import { Server } from '../lib/server.mjs';
+import { Page, withPages } from '../lib/socketio.mjs';
 
 const SECRET = 'a secret of the verdicts, and of nothing else';
 const base64url = (value) => Buffer.from(JSON.stringify(value)).toString('base64url');
@@ -77,3 +78,23 @@ test('who is kept out may not read either; who is muted may not even type', () =
   await ada.ask('kick', { room, uid: 'ben', seconds: 0 });
   await ben.history(room);
 }));
+
+for (const transports of [['polling'], ['websocket']]) {
+  test(`a pid ends no session of another user, ${transports}`, () => withServer({ shards: 2 }, (come, server) =>
+    withPages({ server, tls: false }, async (open, pages) => {
+      const room = freshRoom();
+      const ada = await open({ transports, auth: { token: token('ada') } });
+      await ada.join(room);
+      const ben = new Page({ server, tls: false }, { transports, autoConnect: false, auth: { token: token('ben') } });
+      pages.push(ben);
+      ben.socket._pid = ada.socket._pid;
+      ben.socket.connect();
+      await ben.connected();
+      assert.ok(ada.socket._pid);
+      assert.equal(ben.connects[0].recovered, false);
+      assert.notEqual(ben.socket._pid, ada.socket._pid);
+      await ben.refused('not_joined', 'message', { room, message: 'x' });
+      await ada.say(room, 'still here');
+      assert.deepEqual(ada.disconnects, []);
+    })));
+}

@@ -27,6 +27,7 @@ struct errand {
     struct client *client; /* who waits at home; NULL: nobody */
     uint8_t outcome;       /* enum errand_outcome */
     uint32_t visited;      /* find: shards that did not have it */
+    uint64_t user;         /* find: whose it must be; 0: of whoever knows the pid */
     struct buf bytes;      /* there: a request's body; back: packets as a payload */
     struct session *session;
     struct poller *husk;         /* upgrade, release */

@@ -142,8 +142,10 @@ void session_unlist(struct shard *shard, struct session *session);
 void session_release(struct shard *shard, struct session *session);
 /* A session that came in an errand and finds no client: detached again. */
 void session_shelve(struct shard *shard, struct session *session);
-/* The session with that pid, taken off whoever has it; NULL: not here. */
-struct session *session_find(struct shard *shard, const char *pid);
+/* The session with that pid, and of that user (0: of any), taken off whoever has it; NULL: not
+ * here.
+ */
+struct session *session_find(struct shard *shard, const char *pid, uint64_t user);
 void session_forget_all(struct shard *shard);
 /* The shard's timer: some have been remembered for long enough. */
 void session_forget_due(struct timer *timer, uint64_t now_ms);
