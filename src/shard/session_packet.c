@@ -292,6 +292,17 @@ static void one_less(struct client *client)
         client->waiting = true;
 }
 
+/* Not for want of something. */
+static bool is_refusal(const struct native_fault *fault)
+{
+    return strcmp(fault->code, "forbidden") == 0;
+}
+
+static void tell_kicked(struct client *client, struct slice room)
+{
+    say(client, session_put_closed(shard_text(client->shard), room, "kicked"));
+}
+
 void session_rejoined(struct client *client, struct ask *ask)
 {
     struct session *session = client->session;
@@ -305,10 +316,14 @@ void session_rejoined(struct client *client, struct ask *ask)
             member->history_end =
                 session->moving && kept->history_end ? kept->history_end : ask->joined.seq + 1;
     }
-    /* On a move nothing was promised: what has gone meanwhile is told as a gap. */
-    if (!member || (kept->next && !ask->joined.recovered && !session->moving))
+    /* On a move nothing was promised: what has gone meanwhile is told as a gap, and of a room that
+     * it has been kept out of meanwhile it hears as others do. */
+    if (!member && session->moving && is_refusal(&ask->fault))
+        tell_kicked(client, ask->room);
+    else if (!member || (kept->next && !ask->joined.recovered && !session->moving))
         session->resume_failed = true;
-    one_less(client);
+    if (client->session == session)
+        one_less(client);
 }
 
 void session_rejoin(struct client *client)
