@@ -278,8 +278,9 @@ static int put_deleted_frame(struct buf *out, struct slice room, uint64_t seq)
 
     buf_init(&text, NOTICE_BYTES_MAX);
     error = native_deleted(&text, room, seq);
+    size_t header_bytes = ws_header(header, WS_TEXT, text.len);
     if (!error)
-        error = buf_append(out, header, ws_header(header, WS_TEXT, text.len));
+        error = buf_append(out, header, header_bytes);
     if (!error)
         error = buf_append(out, text.data, text.len);
     buf_deinit(&text);
@@ -361,25 +362,23 @@ int owner_project_deleted(void *user, const struct room *room, uint64_t seq,
                           struct slice *ret_bytes)
 {
     struct shard *shard = user;
-    struct buf frame;
+    struct buf native;
     struct buf *text = shard_text(shard);
     uint8_t header[WS_HEADER_MAX];
 
-    buf_init(&frame, NOTICE_BYTES_MAX + WS_HEADER_MAX);
-    int error = put_deleted_frame(&frame, room_name(room), seq);
+    buf_init(&native, NOTICE_BYTES_MAX + WS_HEADER_MAX);
+    int error = put_deleted_frame(&native, room_name(room), seq);
     if (!error)
-        error = socketio_notice(text, buf_slice(&frame));
-    buf_release(&frame);
-    /* The frame around it: its header is as long as what stands before is then moved by. */
+        error = socketio_notice(text, buf_slice(&native));
+    buf_deinit(&native);
     size_t header_bytes = ws_header(header, WS_TEXT, text->len);
     if (!error)
         error = buf_reserve(text, header_bytes);
-    if (!error) {
+    if (!error) { /* the packet makes way for the header of its frame */
         memmove(text->data + header_bytes, text->data, text->len);
         memcpy(text->data, header, header_bytes);
         text->len += header_bytes;
     }
-    buf_deinit(&frame);
     *ret_bytes = buf_slice(text);
     return error;
 }
