@@ -393,5 +393,5 @@ void conn_free(struct conn *conn)
     buf_deinit(&conn->sealed);
     buf_deinit(&conn->stash);
     client_deinit(&conn->client);
-    mem_free(conn);
+    mem_free_wiped(conn); /* its sid is a secret */
 }

@@ -41,6 +41,8 @@ void conn_send_gap(struct conn *conn, struct member *member, const struct log_re
 {
     struct shard *shard = conn->shard;
 
+    if (room_is_closed(member->view->room)) /* all is gone, as it will hear in a moment */
+        return;
     struct slice room = view_name(member->view), epoch = room_epoch(member->view->room);
     struct buf *text = shard_text(shard);
     int error = conn->client.session ? socketio_gap(text, room, epoch, gap->from, gap->to)
