@@ -218,7 +218,9 @@ everyWay(last(WAYS), settings, (at) => {
       assert.ok(retry_ms > 500_000, `${retry_ms}`);
     }
     assert.equal((await ben.members(other)).count, 2);
-    await (await native('ada')).refused('forbidden', 'join', { room }); // a new session as well
+    const again = await native('ada'); // a new session as well
+    for (const op of ['join', 'history', 'members']) assert.ok((await again.refused('forbidden', op, { room })).retry_ms > 500_000);
+    assert.equal((await again.members(other)).count, 2);
   });
 
   both('until the time is up, even if the room is empty meanwhile', async ({ native, moderator }) => {
@@ -340,6 +342,7 @@ everyWay(last(WAYS), settings, (at) => {
     }
     const { retry_ms } = await one.refused('muted', 'message', { room, message: 'x' });
     assert.ok(retry_ms > 0 && retry_ms <= 2000);
+    await adas[1].refused('muted', 'typing', { room, on: true });
     await adas[0].leave(room);
     await adas[0].join(room);
     await adas[0].refused('muted', 'send', { room, text: 'x' });

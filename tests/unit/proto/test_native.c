@@ -1,6 +1,7 @@
 /* The native dialect: requests decoded field by field, events and replies read again by jansson.
  * Messages are frames in a room's log, as a sender's shard and the owner make them. */
 #include "ringroom/proto/native.h"
+#include "ringroom/room/moderation.h"
 #include "ringroom/room/directory.h"
 #include "ringroom/wire/ws.h"
 
@@ -720,6 +721,55 @@ static void test_native__history_gives_what_is_asked_for(void)
     close_world();
 }
 
+static void delete_message(uint64_t seq)
+{
+    uint8_t frame[256];
+    struct buf text;
+
+    buf_init(&text, 128);
+    CU_ASSERT_EQUAL(native_deleted(&text, room_name(w.room), seq), 0);
+    size_t header = ws_header(frame, WS_TEXT, text.len);
+    memcpy(frame + header, text.data, text.len);
+    CU_ASSERT_EQUAL(room_delete(w.room, seq, slice_make(frame, header + text.len), w.now_ms), 0);
+    buf_deinit(&text);
+}
+
+/* Exactly these numbers, written as "1 6 ". */
+static bool gives_numbers(struct native_range range, const char *numbers, bool more)
+{
+    char found[128] = "";
+    size_t len = 0;
+
+    CU_ASSERT_EQUAL(native_history(&out, id, w.room, &range, w.now_ms), 0);
+    const json_t *o = event("history", 6, 42), *messages = json_object_get(o, "messages");
+    for (size_t i = 0; i < json_array_size(messages); i++)
+        len += (size_t)snprintf(
+            found + len, sizeof(found) - len, "%d ",
+            (int)json_integer_value(json_object_get(json_array_get(messages, i), "seq")));
+    return strcmp(found, numbers) == 0 && bool_is(o, "more", more);
+}
+
+/* Else a page could be empty before the last, with no number to go on from. */
+static void test_native__a_page_of_history_counts_messages_alone(void)
+{
+    open_world("r", TTL_FROM_LAST_MESSAGE);
+    for (int i = 0; i < 10; i++)
+        say(150);
+    for (uint64_t seq = 2; seq <= 5; seq++)
+        delete_message(seq);
+    delete_message(9);
+    delete_message(10);
+    CU_ASSERT(gives_numbers(newest(50), "1 6 7 8 ", false));
+    CU_ASSERT(gives_numbers(newest(2), "7 8 ", true));
+    CU_ASSERT(gives_numbers(before(7, 2), "1 6 ", false));
+    CU_ASSERT(gives_numbers(before(6, 1), "1 ", false) && gives_numbers(before(6, 9), "1 ", false));
+    CU_ASSERT(gives_numbers(after(0, 1), "1 ", true) && gives_numbers(after(1, 1), "6 ", true));
+    CU_ASSERT(gives_numbers(after(1, 2), "6 7 ", true) && gives_numbers(after(8, 1), "", false));
+    delete_message(1);
+    CU_ASSERT(gives_numbers(before(6, 1), "", false) && gives_numbers(newest(3), "6 7 8 ", true));
+    close_world();
+}
+
 static void test_native__history_has_nothing_that_has_expired(void)
 {
     open_world("r", TTL_FROM_MESSAGE);
@@ -841,6 +891,7 @@ UNIT_MAIN("proto/native", UNIT_TEST(test_native__every_op_is_known),
           UNIT_TEST(test_native__a_message_is_one_frame_with_all_its_fields),
           UNIT_TEST(test_native__a_frames_header_is_as_short_as_it_may_be),
           UNIT_TEST(test_native__history_gives_what_is_asked_for),
+          UNIT_TEST(test_native__a_page_of_history_counts_messages_alone),
           UNIT_TEST(test_native__history_has_nothing_that_has_expired),
           UNIT_TEST(test_native__pages_of_history_join_without_a_hole),
           UNIT_TEST(test_native__the_byte_bound_cuts_at_the_far_end),
