@@ -198,7 +198,10 @@ void session_attach(struct session *session, struct client *client)
 
     session->client = client;
     client->session = session;
-    rest_until_ping(shard, session);
+    /* A ping that the client got before a move is answered after it: that answer must not be taken
+     * for one to a later ping, since it tells what has arrived. */
+    if (is_new)
+        rest_until_ping(shard, session);
     if (is_new && session->kind == SESSION_CHAT)
         session->connect_ms = shard->now_ms + (uint64_t)shard->settings->handshake_timeout_s * 1000;
     else if (is_new && session->kind == SESSION_CONFORMANCE)
