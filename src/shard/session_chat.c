@@ -115,10 +115,11 @@ void session_chat_event(struct client *client, const struct socketio_packet *pac
 
 /* Answers */
 
-static void owe_history(struct client *client, struct member *member, const struct ask *ask)
+/* `joined` with what is kept below that number. */
+static void owe_history(struct client *client, struct member *member, uint64_t start, uint64_t end)
 {
-    log_cursor_init(&member->messages, ask->cursor);
-    member->history_end = ask->joined.seq + 1;
+    log_cursor_init(&member->messages, start);
+    member->history_end = end;
     list_remove(&member->dirty);
     list_append(&client->dirty, &member->dirty);
     client->carrier->news(client);
@@ -139,10 +140,12 @@ static void joined(struct client *client, struct ask *ask)
     member->serial = session_next_serial(session);
     acknowledge(client, ask->id, 0, 0, false);
     if (client->session)
-        owe_history(client, member, ask);
+        owe_history(client, member, ask->cursor, ask->joined.seq + 1);
 }
 
-/* Joined once more: the history once more, unless it is still on its way. */
+/* Joined once more: the history once more, unless it is still on its way. It ends where the member
+ * was, so that what has not come as an event yet still does: stock clients that are told to try
+ * again repeat a join whose answer was lost. */
 static void joined_again(struct client *client, struct ask *ask)
 {
     struct member *member = ask->member;
@@ -163,7 +166,7 @@ static void joined_again(struct client *client, struct ask *ask)
     list_append(&member->view->behind, &member->in_view);
     member->serial = session_next_serial(client->session);
     member->confirmed = 0;
-    owe_history(client, member, ask);
+    owe_history(client, member, ask->cursor, member->messages.next);
 }
 
 void session_answer(struct client *client, struct ask *ask)
