@@ -82,6 +82,14 @@ static bool take_name(struct client *client, struct member *member, struct slice
     return true;
 }
 
+void client_say(struct client *client, int error)
+{
+    if (error)
+        client->carrier->abort(client);
+    else
+        client->carrier->text(client, buf_slice(&client->shard->text));
+}
+
 /* Members */
 
 struct member *client_find_member(struct client *client, struct slice room)
@@ -404,10 +412,7 @@ void client_expel(struct member *member, const char *reason)
     struct buf *text = shard_text(client->shard);
     int error = client->session ? session_put_closed(text, name, reason)
                                 : native_closed(text, name, reason);
-    if (error)
-        client->carrier->abort(client);
-    else
-        client->carrier->text(client, buf_slice(text));
+    client_say(client, error);
 }
 
 bool client_look_up(struct client *client, enum post_kind kind, struct slice id, struct slice room,

@@ -90,10 +90,7 @@ static void tell(struct client *client)
     int error = client->session ? session_put_expiring(text, in_ms) : native_expiring(text, in_ms);
 
     client->expiry_told = true;
-    if (error)
-        client->carrier->abort(client);
-    else
-        client->carrier->text(client, buf_slice(text));
+    client_say(client, error);
 }
 
 void client_expiry_fired(struct timer *timer, uint64_t now_ms)

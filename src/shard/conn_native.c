@@ -4,13 +4,10 @@
 
 /* Replies */
 
-/* Sends what an encoder has left in shard->text. */
+/* Sends what an encoder has left in the shard's scratch. */
 static void reply(struct conn *conn, int error)
 {
-    if (error)
-        conn_abort(conn);
-    else
-        conn_send_frame(conn, WS_TEXT, buf_slice(&conn->shard->text));
+    client_say(&conn->client, error);
 }
 
 static void reply_fault(struct conn *conn, struct slice id, const struct native_fault *fault,

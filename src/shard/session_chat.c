@@ -2,15 +2,6 @@
 #include "ringroom/shard/session.h"
 #include "shard_core.h"
 
-/* Says what an encoder has left in shard->text. */
-static void say(struct client *client, int error)
-{
-    if (error)
-        client->carrier->abort(client);
-    else
-        client->carrier->text(client, buf_slice(&client->shard->text));
-}
-
 /* An ask carries the acknowledgement that is wanted as its id. */
 static struct slice id_of(const struct socketio_packet *packet)
 {
@@ -25,9 +16,9 @@ static void refuse(struct client *client, struct slice id, const char *event,
 
     if (id.len) {
         memcpy(&number, id.data, sizeof(number));
-        say(client, socketio_ack_fault(text, number, fault, retry_ms));
+        client_say(client, socketio_ack_fault(text, number, fault, retry_ms));
     } else {
-        say(client, socketio_error(text, slice_of(event), fault, retry_ms));
+        client_say(client, socketio_error(text, slice_of(event), fault, retry_ms));
     }
 }
 
@@ -39,7 +30,7 @@ static void acknowledge(struct client *client, struct slice id, uint64_t seq, ui
     if (!id.len)
         return;
     memcpy(&number, id.data, sizeof(number));
-    say(client, socketio_ack(shard_text(client->shard), number, seq, ts_ms, dup));
+    client_say(client, socketio_ack(shard_text(client->shard), number, seq, ts_ms, dup));
 }
 
 /* Emitted */

@@ -6,14 +6,6 @@
 #include "ringroom/base/random.h"
 #include "ringroom/shard/errand.h"
 
-static void say(struct client *client, int error)
-{
-    if (error)
-        client->carrier->abort(client);
-    else
-        client->carrier->text(client, buf_slice(&client->shard->text));
-}
-
 /* What the reference parser throws on, and what is out of place, ends the session. */
 static void broken(struct client *client)
 {
@@ -46,10 +38,11 @@ static void say_back(struct client *client, const struct socketio_packet *packet
 
     socketio_split(packet->data, &name, &args);
     if (slice_is(name, "\"message\""))
-        say(client,
-            socketio_put_event(text, packet->nsp, packet->attachments, "message-back", args));
+        client_say(client, socketio_put_event(text, packet->nsp, packet->attachments,
+                                              "message-back", args));
     else if (slice_is(name, "\"message-with-ack\"") && packet->has_id)
-        say(client, socketio_put_ack(text, packet->nsp, packet->id, packet->attachments, args));
+        client_say(client,
+                   socketio_put_ack(text, packet->nsp, packet->id, packet->attachments, args));
     else
         return;
     for (uint32_t i = 0; client->session && i < packet->attachments; i++) {
@@ -76,8 +69,8 @@ static void confirm_connect(struct client *client, struct slice nsp)
 
     session->connect_ms = 0;
     *connected_flag(session, nsp) = true;
-    say(client, socketio_connected(shard_text(client->shard), nsp,
-                                   slice_make(session->id, SESSION_ID_BYTES), pid));
+    client_say(client, socketio_connected(shard_text(client->shard), nsp,
+                                          slice_make(session->id, SESSION_ID_BYTES), pid));
 }
 
 static bool recovery_is_on(const struct client *client)
@@ -154,8 +147,8 @@ static bool authenticate(struct client *client, const struct socketio_auth *auth
     if (good)
         client_watch_token(client);
     else
-        say(client,
-            socketio_connect_error(shard_text(client->shard), slice_of("/"), fault.message));
+        client_say(client,
+                   socketio_connect_error(shard_text(client->shard), slice_of("/"), fault.message));
     return good;
 }
 
@@ -167,7 +160,7 @@ static void connect_packet(struct client *client, const struct socketio_packet *
     struct socketio_auth auth;
 
     if (!connected) {
-        say(client, socketio_connect_error(shard_text(client->shard), packet->nsp, why));
+        client_say(client, socketio_connect_error(shard_text(client->shard), packet->nsp, why));
     } else if (*connected) {
         broken(client);
     } else if (client->session->kind == SESSION_CONFORMANCE) {
@@ -300,7 +293,7 @@ static bool is_refusal(const struct native_fault *fault)
 
 static void tell_kicked(struct client *client, struct slice room)
 {
-    say(client, session_put_closed(shard_text(client->shard), room, "kicked"));
+    client_say(client, session_put_closed(shard_text(client->shard), room, "kicked"));
 }
 
 void session_rejoined(struct client *client, struct ask *ask)
@@ -393,18 +386,6 @@ static void act_on(struct client *client, const struct socketio_packet *packet)
 
 /* Binary packets wait for their attachments. */
 
-static void drop_assembly(struct session *session)
-{
-    struct session_assembly *assembly = session->assembly;
-
-    session->assembly = NULL;
-    if (!assembly)
-        return;
-    buf_deinit(&assembly->text);
-    buf_deinit(&assembly->bytes);
-    mem_free(assembly);
-}
-
 static bool start_assembly(struct client *client, struct slice text, uint32_t attachments)
 {
     struct session_assembly *assembly = mem_zalloc(sizeof(*assembly));
@@ -436,7 +417,7 @@ static void attachment(struct client *client, struct slice data)
     else
         broken(client);
     if (client->session == session)
-        drop_assembly(session);
+        session_drop_assembly(session);
 }
 
 static void message(struct client *client, struct slice text)
@@ -461,8 +442,9 @@ static void echo(struct client *client, const struct engineio_packet *packet)
         client->carrier->binary(client, packet->data);
         return;
     }
-    say(client,
-        buf_append(text, "4", 1) ? -1 : buf_append(text, packet->data.data, packet->data.len));
+    client_say(client, buf_append(text, "4", 1)
+                           ? -1
+                           : buf_append(text, packet->data.data, packet->data.len));
 }
 
 void session_packet(struct client *client, const struct engineio_packet *packet)

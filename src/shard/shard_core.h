@@ -48,7 +48,7 @@ struct shard {
     struct table views; /* rooms in which this shard has members */
     struct list dirty;  /* struct view.dirty */
 
-    struct table pollers;      /* struct poller, by sid, but for husks */
+    struct table pollers;      /* struct poller, by sid, those that have moved too, for a while */
     struct list ready_pollers; /* struct poller.ready: something to send, or to look for */
     struct list dead_pollers;  /* struct poller.ready: to be freed at the turn's end */
     struct table sids;         /* struct session, by sid: those that never polled */

@@ -79,6 +79,10 @@ struct member *client_find_member(struct client *client, struct slice room);
 /* The member's name for that room, else the client's; empty where none was given. */
 struct slice client_name(const struct client *client, const struct member *member);
 
+/* Sends the event or reply that an encoder has left in the shard's scratch; drops the client where
+ * the encoder failed. */
+void client_say(struct client *client, int error);
+
 /* Requests. `id` comes home with the answer. False: refused, with the reason in *ret_fault; else
  * carrier->answer() follows, perhaps before the call returns. */
 

@@ -1,4 +1,4 @@
-/* conn.h - one client: its socket, TLS, HTTP, WebSocket, and the rooms it is in.
+/* conn.h - one connection: its socket, TLS, HTTP, WebSocket; and the client that it carries.
  *
  * Threads   the shard that accepted it, for good.
  * Ownership the shard's list. Freed by the shard's reaper when the socket is

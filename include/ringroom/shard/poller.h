@@ -12,6 +12,8 @@
 
 #include "ringroom/shard/errand.h"
 
+enum { POLL_FULL = 64 << 10 }; /* bytes of a payload above which no more rooms' news is added */
+
 struct poller {
     struct client client;
     struct table_link by_sid;
@@ -35,7 +37,7 @@ struct poller {
     char sid[SESSION_SID_BYTES];
 };
 
-/* A handshake: the open packet is in `out`. NULL where there is no more room. */
+/* A handshake, which the caller answers by session_open(). NULL where there is no more room. */
 struct poller *poller_new(struct shard *shard, enum session_kind kind);
 struct poller *poller_find(struct shard *shard, const char *sid);
 void poller_free(struct poller *poller);
@@ -55,5 +57,7 @@ void poller_abandon(struct poller *poller);
 
 /* Gathers for the waiting GET. */
 void poller_flush(struct poller *poller);
+/* poller_output.c: appends what its rooms have for it. False: memory has run out. */
+bool poller_gather(struct poller *poller, struct buf *payload);
 /* The server is going away. */
 void poller_stop(struct poller *poller);

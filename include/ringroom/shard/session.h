@@ -156,10 +156,12 @@ void session_pong(struct client *client);
 /* Conformance: sends it in a moment. False: memory has run out. */
 bool session_send_later(struct client *client, struct slice packet);
 
-/* What the client has. */
+/* session_runs.c: what the client has. */
 
 /* Entries of the member's room have been handed to the transport. */
 void session_sent(struct member *member);
+/* A ping has: its answer tells that all before it has arrived. */
+void session_sent_ping(struct session *session);
 /* `joined` has: the first that is sent of a room. */
 void session_sent_history(struct member *member);
 /* Never 0. */
@@ -170,6 +172,9 @@ void session_confirm_all(struct session *session);
 /* Sets every kept room's `next` to what a client with that offset lacks. False: it can't be told.
  */
 bool session_resolve(struct session *session, struct slice offset);
+
+/* Gives up a binary packet that is not complete. */
+void session_drop_assembly(struct session *session);
 
 /* session_packet.c: packets in. Not while the client waits. */
 void session_packet(struct client *client, const struct engineio_packet *packet);
