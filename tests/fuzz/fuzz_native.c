@@ -1,34 +1,16 @@
 /* Requests from arbitrary bytes. What is accepted must hold what the parser promises, its raw
  * values must be JSON of their own, and what the encoders make of it must be JSON again. */
-#include "ringroom/base/check.h"
+#include "json_value.h"
 #include "ringroom/base/utf8.h"
-#include "ringroom/proto/json_text.h"
 #include "ringroom/proto/native.h"
 
-#include <jansson.h>
 #include <stdlib.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* The value, whatever the size of its numbers; NULL where it is no JSON. */
-static json_t *load(struct slice text)
-{
-    struct buf tame;
-    json_error_t error;
-
-    buf_init(&tame, text.len);
-    CHECK(json_tame_numbers(&tame, text) == 0);
-    json_t *json = json_loadb((const char *)tame.data, tame.len,
-                              JSON_DECODE_ANY | JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL |
-                                  JSON_ALLOW_NUL,
-                              &error);
-    buf_deinit(&tame);
-    return json;
-}
-
 static void check_value(struct slice raw)
 {
-    json_t *json = load(raw);
+    json_t *json = load_json(raw);
 
     CHECK(json);
     json_decref(json);
@@ -49,7 +31,7 @@ static void check_id(struct slice id)
     CHECK(id.len <= NATIVE_ID_MAX);
     buf_init(&out, 10000);
     CHECK(native_pong(&out, id) == 0);
-    json_t *json = load(buf_slice(&out));
+    json_t *json = load_json(buf_slice(&out));
     CHECK(json_object_size(json) == (id.len ? 2 : 1));
     json_decref(json);
     buf_deinit(&out);
@@ -73,7 +55,7 @@ static void check_message(const struct native_request *request)
     size_t bytes = native_frame(frame, UINT64_MAX, 0, buf_slice(&out));
     CHECK(bytes <= native_frame_bytes_max(out.len));
     size_t header = frame[1] < 126 ? 2 : frame[1] == 126 ? 4 : 10;
-    json_t *json = load(slice_make(frame + header, bytes - header));
+    json_t *json = load_json(slice_make(frame + header, bytes - header));
     CHECK(json && text_is(json, "room", request->room));
     CHECK(!request->cid.len || text_is(json, "cid", request->cid));
     CHECK(!request->text_raw.len || json_is_string(json_object_get(json, "text")));

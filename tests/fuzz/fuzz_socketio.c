@@ -1,31 +1,21 @@
 /* Socket.IO packets from arbitrary bytes. What is accepted must hold what the parser promises; a
  * chat message that is taken goes the whole way: into the log's native form, and from there to what
  * the other clients read. */
-#include "ringroom/base/check.h"
+#include "json_value.h"
 #include "ringroom/base/utf8.h"
-#include "ringroom/proto/json_text.h"
 #include "ringroom/proto/socketio.h"
 
-#include <jansson.h>
 #include <stdlib.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const struct slice epoch = {(const uint8_t *)"Ab-_56789012", 12};
 
-/* The value, whatever the size of its numbers. */
+/* What must be JSON. */
 static json_t *load(struct slice text)
 {
-    struct buf tame;
-    json_error_t error;
+    json_t *json = load_json(text);
 
-    buf_init(&tame, text.len);
-    CHECK(json_tame_numbers(&tame, text) == 0);
-    json_t *json = json_loadb((const char *)tame.data, tame.len,
-                              JSON_DECODE_ANY | JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL |
-                                  JSON_ALLOW_NUL,
-                              &error);
-    buf_deinit(&tame);
     CHECK(json);
     return json;
 }
