@@ -116,7 +116,7 @@ int engineio_answer_payload(const struct engineio_answer *answer, struct slice p
 int engineio_answer_ok(const struct engineio_answer *answer);
 /* 400 (403 for ENGINEIO_FORBIDDEN) with {"code":…,"message":…}. Not for ENGINEIO_FINE. */
 int engineio_answer_fault(const struct engineio_answer *answer, enum engineio_fault fault);
-/* 400, 413 or 503 with {"code":3,"message":…}; message is short plain ASCII without quotes. */
+/* 401, 413 or 503 with {"code":3,"message":…}; message is short plain ASCII without quotes. */
 int engineio_answer_status(const struct engineio_answer *answer, unsigned status,
                            const char *message);
 /* 204 to a CORS preflight (OPTIONS). Allows GET and POST, and the headers that are asked for where
