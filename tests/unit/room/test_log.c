@@ -148,8 +148,7 @@ static void twin_append(const struct log_slot *slot, size_t bytes, uint64_t now_
     twin_apply_limits();
 }
 
-/* mem_wipe() ends here: the program's own explicit_bzero() stands before the C library's. It notes
- * which entries' memory has been wiped. */
+/* Notes which entries' memory has been wiped. */
 static void note_wiped(uintptr_t block, size_t bytes)
 {
     for (uint64_t number = 1; number < twin.end; number++) {
@@ -167,19 +166,7 @@ static void note_wiped(uintptr_t block, size_t bytes)
     }
 }
 
-void explicit_bzero(void *block, size_t bytes)
-{
-    note_wiped((uintptr_t)block, bytes);
-    memset(block, 0, bytes);
-    __asm__ __volatile__("" : : "r"(block) : "memory");
-}
-
-/* The same where the headers are told to check sizes. */
-void __explicit_bzero_chk(void *block, size_t bytes, size_t size);
-void __explicit_bzero_chk(void *block, size_t bytes, size_t size)
-{
-    explicit_bzero(block, bytes);
-}
+#include "wipe_watch.h"
 
 /* The world of one run */
 

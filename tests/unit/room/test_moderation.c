@@ -32,28 +32,18 @@ static struct world {
     size_t standing_count;
 } w;
 
-/* mem_wipe() ends here: the program's own explicit_bzero() stands before the C library's. */
-void explicit_bzero(void *block, size_t bytes)
+static void note_wiped(uintptr_t from, size_t bytes)
 {
-    const uint8_t *from = block;
-
     for (size_t i = 0; i < w.standing_count;) {
-        struct standing *one = &w.standing[i];
-        if (one->at >= from && one->at + one->bytes <= from + bytes)
-            *one = w.standing[--w.standing_count];
+        uintptr_t at = (uintptr_t)w.standing[i].at;
+        if (at >= from && at + w.standing[i].bytes <= from + bytes)
+            w.standing[i] = w.standing[--w.standing_count];
         else
             i++;
     }
-    memset(block, 0, bytes);
-    __asm__ __volatile__("" : : "r"(block) : "memory");
 }
 
-/* The same where the headers are told to check sizes. */
-void __explicit_bzero_chk(void *block, size_t bytes, size_t size);
-void __explicit_bzero_chk(void *block, size_t bytes, size_t size)
-{
-    explicit_bzero(block, bytes);
-}
+#include "wipe_watch.h"
 
 static void note_standing(const uint8_t *at, size_t bytes)
 {
