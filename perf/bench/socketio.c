@@ -35,16 +35,21 @@ bool socketio_message(const char *packet, size_t count, uint64_t *ret_seq, struc
            event_stamp(packet, count, "\\\"message\\\":\\\"", ret_stamp);
 }
 
-/* The number at the end of `…,"EPOCH.SEQ"]`. */
+/* The number in the `…,"EPOCH.SEQ.MARK"]` or `…,"EPOCH.SEQ"]` at the end. */
 static bool trailing_seq(const char *packet, size_t count, uint64_t *ret_seq)
 {
-    uint64_t value = 0, unit = 1;
+    uint64_t value = 0;
     if (count < 2 || memcmp(packet + count - 2, "\"]", 2) != 0)
         return false;
-    size_t end = count - 2, at = end;
-    for (; at && packet[at - 1] >= '0' && packet[at - 1] <= '9'; at--, unit *= 10)
-        value += (uint64_t)(packet[at - 1] - '0') * unit;
-    if (at == end || !at || packet[at - 1] != '.')
+    const char *end = packet + count - 2;
+    const char *quote = memrchr(packet, '"', count - 2);
+    const char *dot = quote ? memchr(quote, '.', (size_t)(end - quote)) : NULL;
+    if (!dot)
+        return false;
+    const char *at = dot + 1;
+    for (; at < end && *at >= '0' && *at <= '9'; at++)
+        value = value * 10 + (uint64_t)(*at - '0');
+    if (at == dot + 1 || (at < end && *at != '.'))
         return false;
     *ret_seq = value;
     return true;

@@ -417,6 +417,8 @@ static void test_dialect__kept_messages_are_taken_out_of_joined_one_by_one(void)
 static void test_dialect__joined_without_history_begins_behind_its_offset(void)
 {
     static const char empty[] = "2[\"joined\",{\"room\":\"r\",\"chatHistory\":[]},\"e.120\"]";
+    static const char marked[] =
+        "2[\"joined\",{\"room\":\"r\",\"chatHistory\":[]},\"e.120.3461675077\"]";
     static const char none[] = "2[\"joined\",{\"room\":\"r\",\"chatHistory\":[]}]";
     static const char native[] = "{\"ev\":\"joined\",\"first\":3,\"seq\":9}";
     struct joined joined;
@@ -426,6 +428,8 @@ static void test_dialect__joined_without_history_begins_behind_its_offset(void)
     CU_ASSERT_EQUAL(joined.seq, 120);
     CU_ASSERT_EQUAL(joined.first, 121);
     CU_ASSERT_FALSE(dialect_kept_next(&joined, &seq, &stamp));
+    CU_ASSERT_TRUE(dialect_joined(DIALECT_SOCKETIO, marked, sizeof marked - 1, &joined));
+    CU_ASSERT_EQUAL(joined.seq, 120);
     CU_ASSERT_FALSE(dialect_joined(DIALECT_SOCKETIO, none, sizeof none - 1, &joined));
     CU_ASSERT_TRUE(dialect_joined(DIALECT_NATIVE, native, sizeof native - 1, &joined));
     CU_ASSERT_EQUAL(joined.seq, 9);
