@@ -10,7 +10,7 @@
 #include <openssl/ssl.h>
 #include <unistd.h>
 
-enum { STEPS_MAX = 200, PAYLOAD_MAX = 2048 };
+enum { STEPS_MAX = 200, PAYLOAD_MAX = 2048, SAID_MAX = 256 << 10 };
 
 enum step {
     STEP_RAW,    /* the rest of the input up to a length goes to the server as it stands */
@@ -22,7 +22,7 @@ enum step {
     STEP_CLOSE,  /* the client says close_notify */
     STEP_SEAL,   /* the server writes plaintext */
     STEP_SHUT,   /* the server says close_notify */
-    STEP_TWICE,  /* what the client has to say, said twice */
+    STEP_TWICE,  /* what the client has to say, said twice, up to SAID_MAX: doubling is fast */
     STEPS
 };
 
@@ -195,6 +195,8 @@ static void run_step(struct stage *stage, enum step step, struct script *script)
     case STEP_TWICE: {
         char *said;
         long len = BIO_get_mem_data(stage->from_client, &said);
+        if (len > SAID_MAX / 2)
+            break;
         uint8_t *copy = mem_alloc((size_t)len + 1);
         if (len > 0)
             memcpy(copy, said, (size_t)len);
