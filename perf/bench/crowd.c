@@ -1,6 +1,7 @@
 #include "crowd.h"
 
 #include "clock.h"
+#include "scenario.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -200,6 +201,20 @@ void crowd_deinit(struct crowd *c)
         ledger_deinit(&c->rooms[r].ledger);
     free(c->rooms);
     free(c->members);
+}
+
+int crowd_run(const struct options *options, uint32_t members, uint32_t rooms,
+              int (*run)(struct crowd *c, const struct options *options))
+{
+    static struct crowd crowd; /* holds histograms */
+    int error = crowd_init(&crowd, options, members, rooms);
+    if (error < 0) {
+        fprintf(stderr, "ringroom-bench: io_uring: %s\n", strerror(-error));
+        return SCENARIO_FAILED;
+    }
+    int status = run(&crowd, options);
+    crowd_deinit(&crowd);
+    return status;
 }
 
 /* Connects members until *done, which the events advance, has reached upto. */

@@ -61,6 +61,9 @@ struct crowd {
 /* 0 or -errno. */
 int crowd_init(struct crowd *c, const struct options *options, uint32_t members, uint32_t rooms);
 void crowd_deinit(struct crowd *c);
+/* A scenario with a crowd: made, run, ended. The scenario's exit status. */
+int crowd_run(const struct options *options, uint32_t members, uint32_t rooms,
+              int (*run)(struct crowd *c, const struct options *options));
 
 /* Connects and joins members until `upto` have been, stall or not; 0, or negative if one was
  * refused or time ran out. */

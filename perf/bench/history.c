@@ -83,14 +83,6 @@ static int run(struct crowd *crowd, const struct options *o)
 
 int scenario_history(const struct options *o)
 {
-    static struct crowd crowd;
     uint32_t joiners = o->joiners < (1 << 16) - 1 ? o->joiners : (1 << 16) - 2;
-    int error = crowd_init(&crowd, o, 1 + joiners, 1);
-    if (error < 0) {
-        fprintf(stderr, "ringroom-bench: io_uring: %s\n", strerror(-error));
-        return SCENARIO_FAILED;
-    }
-    int status = run(&crowd, o);
-    crowd_deinit(&crowd);
-    return status;
+    return crowd_run(o, 1 + joiners, 1, run);
 }

@@ -92,13 +92,5 @@ static int run(struct crowd *crowd, const struct options *o)
 
 int scenario_stalled(const struct options *o)
 {
-    static struct crowd crowd;
-    int error = crowd_init(&crowd, o, o->connections + o->stalled, 1);
-    if (error < 0) {
-        fprintf(stderr, "ringroom-bench: io_uring: %s\n", strerror(-error));
-        return SCENARIO_FAILED;
-    }
-    int status = run(&crowd, o);
-    crowd_deinit(&crowd);
-    return status;
+    return crowd_run(o, o->connections + o->stalled, 1, run);
 }
