@@ -1,4 +1,5 @@
-/* notify.c - readiness and stopping told to the service manager: a datagram to $NOTIFY_SOCKET. */
+/* notify.c - what the service manager is told (ready, alive, stopping): a datagram to
+ * $NOTIFY_SOCKET. */
 #include "ringroom/base/slice.h"
 #include "serve_parts.h"
 

@@ -5,59 +5,22 @@
 #include "ringroom/base/mem.h"
 #include "ringroom/server/auth_keys.h"
 #include "ringroom/wire/tls.h"
-#include "serve_parts.h"
+#include "server_core.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { EXIT_WRONG = 2, CUT_MS = 10000, DRAINED_SIGNAL = SIGUSR1 };
-
-struct server;
-
-/* A shard's thread. */
-struct worker {
-    struct server *server;
-    struct shard_plan plan;
-    struct shard *shard;
-    pthread_t thread;
-    int cpu; /* -1: not pinned */
-    struct shard_command stop, cut, exit;
-};
-
-struct server {
-    const struct config *config;
-    struct settings settings;      /* what the shards see: the configuration's, and the keys */
-    struct token_keys *token_keys; /* NULL: none */
-    struct tls_server *tls;
-    struct mesh *mesh;
-    struct sockets sockets;
-    struct worker *workers;
-    pthread_t main_thread;
-
-    /* Start-up and drain alone; no shard takes this lock while it serves. */
-    pthread_mutex_t lock;
-    pthread_cond_t changed;
-    uint32_t made, failed, drained; /* workers */
-    bool go;                        /* all shards are made: serve */
-    bool give_up;
-    char why[512];
-};
+enum { EXIT_WRONG = 2, CUT_MS = 10000, OBEYED_SIGNAL = SIGUSR1 };
 
 /* Workers */
 
-static void drained(void *user)
+static void obeyed(void *user)
 {
-    struct worker *worker = user;
-    struct server *server = worker->server;
+    const struct worker *worker = user;
 
-    pthread_mutex_lock(&server->lock);
-    server->drained++;
-    pthread_mutex_unlock(&server->lock);
-    pthread_kill(server->main_thread, DRAINED_SIGNAL);
+    pthread_kill(worker->server->main_thread, OBEYED_SIGNAL);
 }
 
 static void pin(const struct worker *worker)
@@ -127,7 +90,7 @@ static void plan_worker(struct server *server, uint32_t index)
                                        .settings = &server->settings,
                                        .tls = server->tls,
                                        .listeners_count = sockets->count,
-                                       .on_drained = drained,
+                                       .on_obeyed = obeyed,
                                        .user = worker};
     for (size_t i = 0; i < sockets->count; i++)
         worker->plan.listeners[i] = sockets->list[index * sockets->count + i];
@@ -266,50 +229,74 @@ static int prepare(struct server *server)
 
 /* Stop */
 
-static uint32_t drained_count(struct server *server)
+static bool all_stopped(const struct server *server)
 {
-    pthread_mutex_lock(&server->lock);
-    uint32_t count = server->drained;
-    pthread_mutex_unlock(&server->lock);
-    return count;
+    for (uint32_t i = 0; i < server->config->shards; i++) {
+        if (!shard_command_is_obeyed(&server->workers[i].stop))
+            return false;
+    }
+    return true;
 }
 
-/* True when all shards are drained; false when the time is up, or, where `impatient` is heard,
+/* True when all clients have gone; false when the time is up, or, where `impatient` is heard,
  * someone asks a second time. */
-static bool wait_drained(struct server *server, const sigset_t *signals, uint64_t deadline_ms,
-                         bool impatient)
+static bool wait_stopped(struct server *server, uint64_t until_ms, bool impatient)
 {
-    while (drained_count(server) < server->config->shards) {
-        uint64_t now_ms = clock_mono_ms();
-        if (now_ms >= deadline_ms)
-            return false;
-        struct timespec left = {.tv_sec = (time_t)((deadline_ms - now_ms) / 1000),
-                                .tv_nsec = (long)((deadline_ms - now_ms) % 1000) * 1000000};
-        int signal = sigtimedwait(signals, NULL, &left);
-        if (impatient && (signal == SIGTERM || signal == SIGINT))
+    while (!all_stopped(server)) {
+        int signal = server_wait(server, until_ms);
+        if (signal == 0 || (impatient && (signal == SIGTERM || signal == SIGINT)))
             return false;
     }
     return true;
 }
 
 /* True when every connection has gone: the shards may exit and be freed. */
-static bool stop(struct server *server, const sigset_t *signals)
+static bool stop(struct server *server)
 {
     uint32_t shards = server->config->shards;
     uint64_t drain_ms = (uint64_t)server->config->settings.drain_s * 1000;
 
     logger_write(LOGGER_INFO, "stopping: sending the clients away");
-    notify_manager("STOPPING=1");
+    notify_manager("STOPPING=1\nSTATUS=Stopping: sending the clients away");
+    server->stopping = true;
     for (uint32_t i = 0; i < shards; i++)
         shard_command(server->mesh, i, &server->workers[i].stop, SHARD_STOP);
-    if (wait_drained(server, signals, clock_mono_ms() + drain_ms, true))
+    if (wait_stopped(server, clock_mono_ms() + drain_ms, true))
         return true;
     for (uint32_t i = 0; i < shards; i++)
         shard_command(server->mesh, i, &server->workers[i].cut, SHARD_CUT);
-    return wait_drained(server, signals, clock_mono_ms() + CUT_MS, false);
+    return wait_stopped(server, clock_mono_ms() + CUT_MS, false);
 }
 
-static bool run_until_signal(struct server *server, const sigset_t *signals)
+static void tell_ready(const struct server *server)
+{
+    char status[PULSE_STATUS_BYTES], text[PULSE_STATUS_BYTES + 16];
+
+    pulse_status(server, status);
+    snprintf(text, sizeof(text), "READY=1\n%s", status);
+    notify_manager(text);
+}
+
+int server_wait(struct server *server, uint64_t until_ms)
+{
+    for (;;) {
+        uint64_t now_ms = clock_mono_ms(), due_ms = pulse_turn(server, now_ms);
+        int signal;
+
+        if (now_ms >= until_ms)
+            return 0;
+        if (due_ms > until_ms)
+            due_ms = until_ms;
+        struct timespec left = {.tv_sec = (time_t)((due_ms - now_ms) / 1000),
+                                .tv_nsec = (long)((due_ms - now_ms) % 1000) * 1000000};
+        signal = due_ms == UINT64_MAX ? sigwaitinfo(&server->signals, NULL)
+                                      : sigtimedwait(&server->signals, NULL, &left);
+        if (signal > 0)
+            return signal;
+    }
+}
+
+static bool run_until_signal(struct server *server)
 {
     int signal;
 
@@ -318,11 +305,11 @@ static bool run_until_signal(struct server *server, const sigset_t *signals)
                  server->config->shards == 1 ? "" : "s");
     warn_if_open(server);
     process_warn_if_root();
-    notify_manager("READY=1");
+    tell_ready(server);
     do
-        signal = sigwaitinfo(signals, NULL);
+        signal = server_wait(server, UINT64_MAX);
     while (signal != SIGTERM && signal != SIGINT);
-    return stop(server, signals);
+    return stop(server);
 }
 
 static void block_signals(sigset_t *signals)
@@ -331,7 +318,7 @@ static void block_signals(sigset_t *signals)
     sigaddset(signals, SIGTERM);
     sigaddset(signals, SIGINT);
     sigaddset(signals, SIGHUP);
-    sigaddset(signals, DRAINED_SIGNAL);
+    sigaddset(signals, OBEYED_SIGNAL);
     pthread_sigmask(SIG_BLOCK, signals, NULL);
     signal(SIGPIPE, SIG_IGN);
 }
@@ -343,23 +330,23 @@ int serve(const struct config *config)
                             .main_thread = pthread_self(),
                             .lock = PTHREAD_MUTEX_INITIALIZER,
                             .changed = PTHREAD_COND_INITIALIZER};
-    sigset_t signals;
 
     logger_init(config->log_level, config->log_format == LOG_FORMAT_JSON);
-    block_signals(&signals);
+    block_signals(&server.signals);
     process_close(config->core_dumps);
     process_raise_files();
     mem_init();
     if (!tls_init())
         return fail(EXIT_FAILURE, "OpenSSL was in use before its allocator could be set");
     hash_init();
+    pulse_init(&server.pulse);
     int status = prepare(&server);
     bool taken = false; /* the shards have the sockets */
     if (!status && start_workers(&server) != 0)
         status = fail(EXIT_FAILURE, server.why);
     else if (!status) {
         taken = true;
-        if (!run_until_signal(&server, &signals)) {
+        if (!run_until_signal(&server)) {
             logger_write(LOGGER_ERROR, "connections did not end when cut: leaving all the same");
             _exit(EXIT_FAILURE);
         }

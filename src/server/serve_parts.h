@@ -44,5 +44,5 @@ int identity_find(const struct config *config, struct identity *ret_identity, ch
  * plain sentence: then the process must end, for it may be half-way. */
 int identity_become(const struct identity *identity, char *ret_why, size_t why_bytes);
 
-/* Tells the service manager, where there is one (sd_notify(3)'s protocol). */
+/* Tells the service manager, where there is one (sd_notify(3)'s protocol): lines of KEY=VALUE. */
 void notify_manager(const char *state);

@@ -124,11 +124,31 @@ static struct poller *any_poller(const struct shard *shard)
     return link ? container_of(link, struct poller, by_sid) : NULL;
 }
 
-static void stop(struct shard *shard)
+static struct shard_command *command_of(struct post *post)
+{
+    return container_of(&post->letter, struct shard_command, letter);
+}
+
+void shard_obeyed(struct shard *shard, struct shard_command *command)
+{
+    /* Pairs with shard_command_is_obeyed(). */
+    atomic_store_explicit(&command->obeyed, true, memory_order_release);
+    shard->on_obeyed(shard->user);
+}
+
+static void show_pulse(struct shard *shard, struct shard_command *command)
+{
+    command->clients = shard->conns_count + shard->pollers_count;
+    command->rooms = (uint32_t)shard->directory.rooms.count;
+    shard_obeyed(shard, command);
+}
+
+static void stop(struct shard *shard, struct shard_command *command)
 {
     struct poller *poller;
 
     shard->stopping = true;
+    shard->stop = command;
     for (size_t i = 0; i < shard->accepting_count; i++)
         listener_stop(&shard->accepting[i].listener);
     /* Spread over more time the more there are, so that they do not all come back at once. */
@@ -145,9 +165,10 @@ static void stop(struct shard *shard)
     }
 }
 
-static void cut(struct shard *shard)
+static void cut(struct shard *shard, struct shard_command *command)
 {
     list_each(link, &shard->conns) conn_abort(container_of(link, struct conn, link));
+    shard_obeyed(shard, command);
 }
 
 static void act_on_errand(struct shard *shard, struct errand *errand)
@@ -175,13 +196,16 @@ static void act(struct shard *shard, struct post *post)
             carry_out(shard, container_of(post, struct verdict, post));
         break;
     case POST_STOP:
-        stop(shard);
+        stop(shard, command_of(post));
         break;
     case POST_CUT:
-        cut(shard);
+        cut(shard, command_of(post));
         break;
     case POST_EXIT:
         shard->exiting = true;
+        break;
+    case POST_PULSE:
+        show_pulse(shard, command_of(post));
         break;
     default:
         if (post->answered)
@@ -205,11 +229,15 @@ void shard_drain_inbox(struct shard *shard)
 void shard_command(struct mesh *mesh, uint32_t index, struct shard_command *command,
                    enum shard_order order)
 {
-    static const enum post_kind kinds[] = {
-        [SHARD_STOP] = POST_STOP, [SHARD_CUT] = POST_CUT, [SHARD_EXIT] = POST_EXIT};
+    static const enum post_kind kinds[] = {[SHARD_STOP] = POST_STOP,
+                                           [SHARD_CUT] = POST_CUT,
+                                           [SHARD_EXIT] = POST_EXIT,
+                                           [SHARD_PULSE] = POST_PULSE};
     struct post *post = container_of(&command->letter, struct post, letter);
 
-    static_assert(sizeof(struct post) <= sizeof(*command), "an order is a letter");
+    static_assert(sizeof(struct post) <= offsetof(struct shard_command, obeyed),
+                  "an order is a letter");
     *post = (struct post){.kind = (uint8_t)kinds[order]};
+    atomic_store_explicit(&command->obeyed, false, memory_order_relaxed); /* posting releases it */
     mesh_post_outside(mesh, index, &post->letter);
 }

@@ -103,7 +103,7 @@ static void adopt_plan(struct shard *shard, const struct shard_plan *plan)
     shard->mesh = plan->mesh;
     shard->settings = plan->settings;
     shard->tls = plan->tls;
-    shard->on_drained = plan->on_drained;
+    shard->on_obeyed = plan->on_obeyed;
     shard->user = plan->user;
     shard->accepting_count = plan->listeners_count;
     for (size_t i = 0; i < plan->listeners_count; i++) {
@@ -282,9 +282,10 @@ static void reap(struct shard *shard)
      * letters. */
     bool empty = !shard->conns_count && !shard->pollers_count && !shard->errands_count &&
                  !shard->verdicts_count;
-    if (shard->stopping && empty && !shard->drained) {
-        shard->drained = true;
-        shard->on_drained(shard->user);
+    if (shard->stop && empty) {
+        struct shard_command *stop = shard->stop;
+        shard->stop = NULL;
+        shard_obeyed(shard, stop);
     }
 }
 

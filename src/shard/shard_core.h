@@ -25,7 +25,7 @@ struct shard {
     struct mesh *mesh;
     const struct settings *settings;
     struct tls_server *tls;
-    void (*on_drained)(void *user);
+    void (*on_obeyed)(void *user);
     void *user;
 
     struct ring *ring;
@@ -73,8 +73,8 @@ struct shard {
     struct ws_limits native_limits, echo_limits, engine_limits;
     struct http_limits http_limits;
 
-    bool stopping; /* no new clients; those here are being sent away */
-    bool drained;  /* on_drained() has been called */
+    bool stopping;              /* no new clients; those here are being sent away */
+    struct shard_command *stop; /* to be obeyed when they have gone; NULL before and after */
     bool exiting;
 
     /* Scratch, used within one call, wiped some time after. */
@@ -95,6 +95,8 @@ void client_expiry_fired(struct timer *timer, uint64_t now_ms);
 
 /* post.c: letters. */
 void shard_drain_inbox(struct shard *shard);
+/* An order has been carried out: the command is the server's again. */
+void shard_obeyed(struct shard *shard, struct shard_command *command);
 /* Sends an ask to the owner of its room, or answers it on the spot. The answer, or a refusal, goes
  * to its client's carrier, perhaps before this returns. */
 void shard_ask(struct shard *shard, uint32_t owner, struct ask *ask);

@@ -6,7 +6,7 @@ import { execFileSync, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, readSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { after, before, describe } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { DEADLINE_MS, QUICK, until, within } from './wait.mjs';
@@ -15,6 +15,8 @@ const HERE = fileURLToPath(new URL('.', import.meta.url));
 export const BINARY = process.env.RINGROOM
   ? resolve(process.env.RINGROOM)
   : resolve(HERE, '../../build/release/ringroom');
+/** A program of tests/helpers, built beside the server. */
+export const helper = (name) => join(dirname(BINARY), 'tests/helpers', name);
 const TROUBLE = /Sanitizer|runtime error:|check failed/;
 const running = new Set();
 
@@ -61,8 +63,8 @@ export class Server {
   log = '';
   ports = {}; // https, http
 
-  /** Settings as for --set, over: both listeners on port 0, no rate limit, 2 shards. */
-  static async start(settings = {}) {
+  /** Settings as for --set, over: both listeners on port 0, no rate limit, 2 shards. `env` is added to the environment. */
+  static async start(settings = {}, { env: more = {} } = {}) {
     if (!existsSync(BINARY)) throw new Error(`no server at ${BINARY}: build it, or name it in RINGROOM`);
     const { cert, key, ca } = certificate();
     const server = new Server();
@@ -72,7 +74,7 @@ export class Server {
       'debug.core_dumps': process.getuid() !== 0, // else only root could count its files
       ...settings };
     /* AddressSanitizer keeps freed memory back for a while: not so much that it looks like a leak. */
-    const env = { ASAN_OPTIONS: 'quarantine_size_mb=8', ...process.env };
+    const env = { ASAN_OPTIONS: 'quarantine_size_mb=8', ...process.env, ...more };
     server.child = spawn(BINARY, serveArgs(server.settings), { stdio: ['ignore', 'pipe', 'pipe'], env });
     running.add(server.child);
     server.exit = new Promise((done) => server.child.on('close', (code, signal) => {

@@ -34,6 +34,7 @@ enum post_kind {
     POST_STOP,     /* orders of the server */
     POST_CUT,
     POST_EXIT,
+    POST_PULSE,
 
     POST_POLL,    /* errand: a GET for packets */
     POST_BODY,    /* errand: a POST of packets */

@@ -3,7 +3,8 @@
  * Everything that two shards share, beside the logs themselves, is in here.
  *
  * Threads   mesh_new(), mesh_free(): before the first and after the last shard.
- *           mesh_post_outside(): a thread that is no shard. mesh_owner(): any. */
+ *           mesh_post_outside(), mesh_wake_outside(): a thread that is no shard. mesh_owner(): any.
+ */
 #pragma once
 
 #include "ringroom/base/slice.h"
@@ -33,3 +34,6 @@ static inline uint32_t mesh_owner(const struct mesh *mesh, uint64_t name_hash)
 }
 /* Posts, and wakes the shard where it sleeps. */
 void mesh_post_outside(struct mesh *mesh, uint32_t to, struct letter *letter);
+/* Wakes it once more, where an answer is late: a wake-up needs memory that may have been lacking.
+ */
+void mesh_wake_outside(struct mesh *mesh, uint32_t to);

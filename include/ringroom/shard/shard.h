@@ -1,7 +1,7 @@
 /* shard.h - one thread with all it owns: a ring, listeners, connections, rooms.
  *
- * Threads   shard_new() and all after it: the shard's own thread. shard_stop():
- *           any thread that is no shard.
+ * Threads   shard_new() and all after it: the shard's own thread.
+ *           shard_command(): any thread that is no shard.
  * Turn      wait; run completions; drain the inbox; fire timers; deliver; reap. */
 #pragma once
 
@@ -25,8 +25,8 @@ struct shard_plan {
     struct tls_server *tls; /* NULL where no listener has TLS */
     struct shard_listener listeners[SHARD_LISTENERS_MAX];
     size_t listeners_count;
-    /* Called on the shard's thread when, after a stop, its last connection has gone. */
-    void (*on_drained)(void *user);
+    /* Called on the shard's thread when an order has become `obeyed`. */
+    void (*on_obeyed)(void *user);
     void *user;
 };
 
@@ -39,13 +39,28 @@ void shard_run(struct shard *shard);
 /* After every shard of the mesh has returned from shard_run(). */
 void shard_free(struct shard *shard);
 
-/* Letters of the server to a shard: storage is the caller's, until the shard has exited. */
-enum shard_order { SHARD_STOP, SHARD_CUT, SHARD_EXIT };
+/* Letters of the server to a shard. */
+enum shard_order {
+    SHARD_STOP,  /* stop accepting, tell clients when to come back, close them; obeyed when the last
+                    of them has gone */
+    SHARD_CUT,   /* drop what is still connected */
+    SHARD_EXIT,  /* return from shard_run() */
+    SHARD_PULSE, /* say that you are alive, and how many you serve */
+};
+
+/* Storage is the caller's. The shard has it from shard_command() until it is `obeyed`, or for
+ * SHARD_EXIT until the thread has ended. */
 struct shard_command {
     struct letter letter;
-    uint8_t words[24]; /* the shard's own */
+    uint8_t words[8]; /* the shard's own */
+    /* Set with release when the shard is done with the command, which it leaves alone from then on:
+     * what it has written into it is there for whoever reads this with acquire. */
+    _Atomic bool obeyed;
+    uint32_t clients, rooms; /* SHARD_PULSE: connections and polling sessions; rooms owned */
 };
-/* SHARD_STOP: stop accepting, tell clients when to come back, close them; on_drained() follows.
- * SHARD_CUT: drop what is still connected. SHARD_EXIT: return from shard_run(). */
 void shard_command(struct mesh *mesh, uint32_t index, struct shard_command *command,
                    enum shard_order order);
+static inline bool shard_command_is_obeyed(const struct shard_command *command)
+{
+    return atomic_load_explicit(&command->obeyed, memory_order_acquire);
+}
