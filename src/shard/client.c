@@ -227,6 +227,7 @@ bool client_join(struct client *client, const struct client_wish *wish,
     if (member)
         return state_again(client, member, wish, ret_fault);
     if (rooms_max && client->rooms >= rooms_max) {
+        metrics_count(client->shard->metrics, METRIC_LIMITED_ROOMS_PER_CONNECTION);
         *ret_fault = (struct native_fault){"too_many_rooms",
                                            "this connection is in as many rooms as it may"};
         return false;
@@ -307,6 +308,7 @@ bool client_within_rate(const struct client *client, uint64_t *bucket_us, uint64
     uint64_t ahead_max_us = (settings->burst - 1) * each_us;
     uint64_t full_us = *bucket_us > now_us ? *bucket_us : now_us;
     if (full_us - now_us > ahead_max_us) {
+        metrics_count(client->shard->metrics, METRIC_LIMITED_MESSAGES_PER_SECOND);
         *ret_retry_ms = (full_us - now_us - ahead_max_us) / 1000 + 1;
         return false;
     }

@@ -42,7 +42,11 @@ static void check_alive(struct conn *conn, uint64_t now_ms)
 
 static void request_timed_out(struct conn *conn)
 {
-    if (!conn->http || !http_under_way(conn->http)) {
+    bool late = !conn->asked || http_under_way(conn->http);
+
+    metrics_count(conn->shard->metrics,
+                  late ? METRIC_LIMITED_HANDSHAKE_TIMEOUT : METRIC_LIMITED_IDLE_TIMEOUT);
+    if (!http_under_way(conn->http)) {
         conn_finish(conn);
         return;
     }
@@ -67,6 +71,7 @@ static void timer_fired(struct timer *timer, uint64_t now_ms)
         session_beat(&conn->client);
         break;
     case CONN_ENGINE_PROBE:
+        metrics_count(conn->shard->metrics, METRIC_LIMITED_HANDSHAKE_TIMEOUT);
         conn_close(conn, WS_CODE_NORMAL, "no upgrade in time");
         break;
     default:
@@ -249,9 +254,12 @@ static struct conn *conn_new(struct shard *shard, bool tls)
 
 void conn_accept(struct shard *shard, int fd, bool tls)
 {
-    struct conn *conn =
-        shard->conns_count < shard->settings->connections_max ? conn_new(shard, tls) : NULL;
+    bool full = shard->conns_count >= shard->settings->connections_max;
+    struct conn *conn = full ? NULL : conn_new(shard, tls);
 
+    metrics_count(shard->metrics, tls ? METRIC_ACCEPTED_TLS : METRIC_ACCEPTED_PLAIN);
+    if (full)
+        metrics_count(shard->metrics, METRIC_LIMITED_CONNECTIONS);
     if (!conn) {
         close(fd);
         return;
@@ -280,6 +288,8 @@ void conn_abort(struct conn *conn)
 {
     if (conn->phase == CONN_DEAD)
         return;
+    if (conn->ws && conn->phase < CONN_CLOSING)
+        metrics_count(conn->shard->metrics, METRIC_CLOSED_BROKEN);
     conn->cut = NULL;
     tell_session(conn);
     conn->phase = CONN_DEAD;
@@ -324,6 +334,10 @@ void conn_close(struct conn *conn, uint16_t code, const char *reason)
     start_closing(conn);
     if (conn->phase == CONN_DEAD)
         return;
+    if (conn->close_received || !code) /* a session that the client has closed has no code */
+        metrics_count(conn->shard->metrics, METRIC_CLOSED_BY_CLIENT);
+    else
+        metrics_count_close(conn->shard->metrics, code);
     size_t bytes = ws_close_frame(frame, code, reason);
     if (buf_append(&conn->out, frame, bytes) != 0) {
         conn_abort(conn);

@@ -195,6 +195,7 @@ static void handle(struct conn *conn, const struct http_request *request)
 {
     bool conformance = conn->shard->settings->conformance;
 
+    conn->asked = true;
     if (slice_is(request->path, "/ws"))
         upgrade(conn, request, true);
     else if (slice_is(request->path, "/socket.io/"))

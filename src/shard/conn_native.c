@@ -13,6 +13,7 @@ static void reply(struct conn *conn, int error)
 static void reply_fault(struct conn *conn, struct slice id, const struct native_fault *fault,
                         uint64_t retry_ms)
 {
+    metrics_count_by(conn->shard->metrics, METRIC_ERROR_BAD_JSON, fault->code);
     reply(conn, native_error(shard_text(conn->shard), id, fault, retry_ms));
 }
 

@@ -106,6 +106,12 @@ static void describe(struct shard *shard, const struct room *room, struct native
     joined->expires_in_s = room_expires_in_s(room, shard->now_ms);
 }
 
+static void refuse_full(struct shard *shard, struct ask *ask)
+{
+    metrics_count(shard->metrics, METRIC_LIMITED_MEMBERS_PER_ROOM);
+    ask->fault = (struct native_fault){"room_full", "room: is full"};
+}
+
 static void join(struct shard *shard, struct ask *ask)
 {
     struct room *room = directory_open(&shard->directory, ask->room);
@@ -122,7 +128,7 @@ static void join(struct shard *shard, struct ask *ask)
     if (room_is_closed(room))
         ask->fault = closing;
     else if (members_max && room_members(room) >= members_max && !room_find_user(room, ask->uid))
-        ask->fault = (struct native_fault){"room_full", "room: is full"};
+        refuse_full(shard, ask);
     else if (room_position(room, &ask->wish, shard->now_ms, &at) != 0)
         ask->fault = (struct native_fault){"bad_request",
                                            "since: seq lies beyond the room's newest message"};
@@ -162,6 +168,17 @@ static void state(struct shard *shard, struct ask *ask)
     ask->cursor = log_first(&room->log, shard->now_ms);
 }
 
+static void refuse_message(struct shard *shard, struct ask *ask, int error)
+{
+    ask->fault = fault_no_memory;
+    if (error == -ENOSPC) {
+        metrics_count(shard->metrics, METRIC_LIMITED_MEMORY);
+        ask->fault.message = "the server keeps as many messages as it may; try again later";
+    } else if (error == -ESHUTDOWN) {
+        ask->fault = closing;
+    }
+}
+
 static void send_message(struct shard *shard, struct ask *ask)
 {
     struct room *room = ask->view->seat.room;
@@ -187,11 +204,7 @@ static void send_message(struct shard *shard, struct ask *ask)
         error = room_commit(room, &message, bytes, shard->now_ms);
     }
     if (error) {
-        ask->fault = fault_no_memory;
-        if (error == -ENOSPC)
-            ask->fault.message = "the server keeps as many messages as it may; try again later";
-        else if (error == -ESHUTDOWN)
-            ask->fault = closing;
+        refuse_message(shard, ask, error);
         return;
     }
     advanced(shard, room);

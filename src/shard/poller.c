@@ -285,6 +285,12 @@ static void carrier_end(struct client *client, uint16_t code, const char *reason
 {
     struct poller *poller = poller_of(client);
 
+    if (poller->husk)
+        return;
+    if (code == WS_CODE_NONE)
+        metrics_count(client->shard->metrics, METRIC_CLOSED_BY_CLIENT);
+    else
+        metrics_count_close(client->shard->metrics, code);
     poller->farewell = code == WS_CODE_NONE && !poller->poll;
     end_with(poller, code == WS_CODE_NONE ? "6" : "1", ERRAND_DONE);
 }
@@ -350,7 +356,7 @@ static void act_on_body(struct poller *poller)
         answer_body(poller, ERRAND_DONE);
     else if (result != ENGINEIO_PACKET) {
         answer_body(poller, ERRAND_BAD);
-        carrier_end(&poller->client, 0, "");
+        carrier_end(&poller->client, WS_CODE_NORMAL, "");
     }
 }
 

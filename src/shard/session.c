@@ -215,6 +215,7 @@ void session_beat(struct client *client)
     struct shard *shard = client->shard;
 
     if (session->connect_ms && shard->now_ms >= session->connect_ms) {
+        metrics_count(shard->metrics, METRIC_LIMITED_HANDSHAKE_TIMEOUT);
         client->carrier->end(client, WS_CODE_NORMAL, "no CONNECT in time");
         return;
     }

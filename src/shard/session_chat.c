@@ -14,6 +14,7 @@ static void refuse(struct client *client, struct slice id, const char *event,
     struct buf *text = shard_text(client->shard);
     uint64_t number;
 
+    metrics_count_by(client->shard->metrics, METRIC_ERROR_BAD_JSON, fault->code);
     if (id.len) {
         memcpy(&number, id.data, sizeof(number));
         client_say(client, socketio_ack_fault(text, number, fault, retry_ms));

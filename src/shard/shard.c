@@ -101,6 +101,7 @@ static void adopt_plan(struct shard *shard, const struct shard_plan *plan)
 {
     shard->index = plan->index;
     shard->mesh = plan->mesh;
+    shard->metrics = &plan->mesh->nodes[plan->index].metrics;
     shard->settings = plan->settings;
     shard->tls = plan->tls;
     shard->on_obeyed = plan->on_obeyed;

@@ -23,6 +23,7 @@ enum {
 struct shard {
     uint32_t index;
     struct mesh *mesh;
+    struct metrics *metrics; /* its own in the mesh */
     const struct settings *settings;
     struct tls_server *tls;
     void (*on_obeyed)(void *user);

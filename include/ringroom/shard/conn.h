@@ -53,6 +53,7 @@ struct conn {
 
     uint64_t heard_ms;   /* when a frame last came, or the upgrade was made */
     uint8_t phase;       /* enum conn_phase */
+    bool asked;          /* a request has come whole */
     bool close_received; /* the peer's close frame has come */
     bool peer_done;  /* nothing more is due from the peer: its close frame, or its last request, has
                       * come whole */

@@ -8,12 +8,14 @@
 #pragma once
 
 #include "ringroom/base/slice.h"
+#include "ringroom/shard/metrics.h"
 #include "ringroom/sync/epoch.h"
 #include "ringroom/sync/inbox.h"
 
 struct mesh_node {
     struct inbox inbox;
     int ring_fd; /* set before any shard serves */
+    struct metrics metrics;
 };
 
 struct mesh {
