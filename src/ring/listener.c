@@ -33,20 +33,27 @@ void address_format(const struct address *address, char dst[ADDRESS_TEXT_MAX])
     }
 }
 
-static int set_options(int fd, bool shared, bool v6)
+/* Accepted sockets inherit these: what is sent in one go leaves at once; and of what a slow peer
+ * has not taken, the kernel holds little, for it waits in the room's log just as well. */
+static int set_inherited(int fd)
 {
     int one = 1, unsent_max = UNSENT_BYTES_MAX;
+
+    if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)) != 0 ||
+        setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent_max, sizeof(unsent_max)) != 0)
+        return -errno;
+    return 0;
+}
+
+static int set_options(int fd, bool shared, bool v6)
+{
+    int one = 1;
 
     if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) != 0 ||
         (shared && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one)) != 0) ||
         (v6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one)) != 0))
         return -errno;
-    /* Accepted sockets inherit these: what is sent in one go leaves at once; and of what a slow
-     * peer has not taken, the kernel holds little, for it waits in the room's log just as well. */
-    if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)) != 0 ||
-        setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent_max, sizeof(unsent_max)) != 0)
-        return -errno;
-    return 0;
+    return set_inherited(fd);
 }
 
 int listener_bind(struct address *address, bool shared)
@@ -68,11 +75,34 @@ int listener_bind(struct address *address, bool shared)
     return fd;
 }
 
+int listener_adopt(int fd, struct address *ret_address)
+{
+    struct address address = {.v6 = {0}};
+    socklen_t len = sizeof(address.v6), flag_bytes = sizeof(int);
+    int listens = 0, type = 0;
+
+    if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &flag_bytes) != 0 ||
+        getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &flag_bytes) != 0 ||
+        getsockname(fd, &address.any, &len) != 0)
+        return -errno;
+    if (type != SOCK_STREAM || !listens)
+        return -EINVAL;
+    if (address.any.sa_family != AF_INET && address.any.sa_family != AF_INET6)
+        return -EAFNOSUPPORT;
+    int error = set_inherited(fd);
+    if (!error)
+        *ret_address = address;
+    return error;
+}
+
 static void accept_next(struct listener *listener)
 {
     struct io_uring_sqe *sqe = ring_sqe(listener->ring);
 
-    io_uring_prep_multishot_accept(sqe, listener->fd, NULL, NULL, SOCK_CLOEXEC);
+    if (listener->shared)
+        io_uring_prep_accept(sqe, listener->fd, NULL, NULL, SOCK_CLOEXEC);
+    else
+        io_uring_prep_multishot_accept(sqe, listener->fd, NULL, NULL, SOCK_CLOEXEC);
     ring_bind(sqe, &listener->accept);
     listener->accepting = true;
 }
@@ -98,10 +128,14 @@ static void accept_done(struct ring_op *op, int res, uint32_t flags)
         accept_next(listener);
 }
 
-void listener_start(struct listener *listener, struct ring *ring, int fd, listener_fn *on_accept)
+void listener_start(struct listener *listener, struct ring *ring, int fd, bool shared,
+                    listener_fn *on_accept)
 {
-    *listener = (struct listener){
-        .ring = ring, .accept.done = accept_done, .on_accept = on_accept, .fd = fd};
+    *listener = (struct listener){.ring = ring,
+                                  .accept.done = accept_done,
+                                  .on_accept = on_accept,
+                                  .fd = fd,
+                                  .shared = shared};
     accept_next(listener);
 }
 

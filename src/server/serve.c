@@ -202,18 +202,22 @@ static int prepare_tls(struct server *server)
 static int prepare(struct server *server)
 {
     const struct config *config = server->config;
+    struct activation activation;
     struct identity identity;
     char why[1024] = "";
 
     if (identity_find(config, &identity, why, sizeof(why)) != 0)
         return fail(EXIT_WRONG, why);
-    if (config->listen.count && prepare_tls(server) != 0)
+    if (activation_take(&activation, config, why, sizeof(why)) != 0)
+        return fail(EXIT_WRONG, why);
+    bool tls = activation.count ? activation.tls_count > 0 : config->listen.count > 0;
+    if (tls && prepare_tls(server) != 0)
         return EXIT_WRONG;
     int error = auth_keys_open(config, &server->token_keys, why, sizeof(why));
     if (error)
         return fail(is_shortage(error) ? EXIT_FAILURE : EXIT_WRONG, why);
     server->settings.token_keys = server->token_keys;
-    error = sockets_open(&server->sockets, config, why, sizeof(why));
+    error = sockets_open(&server->sockets, config, &activation, why, sizeof(why));
     if (error)
         return fail(is_shortage(error) ? EXIT_FAILURE : EXIT_WRONG, why);
     /* All that takes root is open and read; threads and rings are still to be made. */

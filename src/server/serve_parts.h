@@ -5,7 +5,25 @@
 #include "ringroom/server/config.h"
 #include "ringroom/shard/shard.h"
 
-/* A shard's share of the listening sockets. */
+/* A listening socket that the service manager has passed on. */
+struct passed_socket {
+    int fd;
+    bool tls;
+    struct config_listener at;
+};
+
+struct activation {
+    struct passed_socket list[SHARD_LISTENERS_MAX];
+    size_t count, tls_count;
+};
+
+/* What LISTEN_FDS in the environment tells, which is forgotten there: count 0 where nothing was
+ * passed. Before any thread starts. 0 or -EINVAL with a plain sentence; the descriptors are closed
+ * by sockets_open(). */
+int activation_take(struct activation *ret_activation, const struct config *config, char *ret_why,
+                    size_t why_bytes);
+
+/* The listening sockets, each once for each shard. */
 struct sockets {
     struct shard_listener *list;       /* [shard][listener] */
     struct config_listener *addresses; /* as bound: port 0 is replaced */
@@ -14,10 +32,10 @@ struct sockets {
     uint32_t shards;
 };
 
-/* Binds every configured address once for each shard. 0, or a negative errno with a plain sentence;
- * then nothing is left open. */
-int sockets_open(struct sockets *sockets, const struct config *config, char *ret_why,
-                 size_t why_bytes);
+/* Takes what was passed, for all shards to accept from; or else binds every configured address once
+ * for each shard. 0, or a negative errno with a plain sentence; then nothing is left open. */
+int sockets_open(struct sockets *sockets, const struct config *config,
+                 const struct activation *activation, char *ret_why, size_t why_bytes);
 /* The shards close what they were given: this frees the lists only, and where `close_all`, closes
  * what no shard took. */
 void sockets_free(struct sockets *sockets, bool close_all);

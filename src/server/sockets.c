@@ -1,9 +1,11 @@
-/* sockets.c - the listening sockets: each address once for each shard. */
+/* sockets.c - the listening sockets: each address once for each shard, or one for all of them where
+ * the service manager has passed it. */
 #include "ringroom/base/mem.h"
 #include "ringroom/ring/listener.h"
 #include "serve_parts.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <unistd.h>
 
 static int explain(const char *key, const struct config_listener *at, int error, char *why,
@@ -61,11 +63,61 @@ static int open_one(struct sockets *sockets, size_t index, bool tls)
     return error;
 }
 
-int sockets_open(struct sockets *sockets, const struct config *config, char *ret_why,
-                 size_t why_bytes)
+static int bind_all(struct sockets *sockets, const struct config *config, char *why,
+                    size_t why_bytes)
 {
-    size_t tls = config->listen.count, count = tls + config->listen_plain.count;
+    size_t tls = config->listen.count;
     int error = 0;
+
+    for (size_t i = 0; i < sockets->count && !error; i++) {
+        sockets->addresses[i] =
+            i < tls ? config->listen.list[i] : config->listen_plain.list[i - tls];
+        error = open_one(sockets, i, i < tls);
+        if (error)
+            explain(i < tls ? "listen" : "listen_plain", &sockets->addresses[i], error, why,
+                    why_bytes);
+    }
+    return error;
+}
+
+/* Each shard closes its own descriptor of the one socket. */
+static int share(struct sockets *sockets, size_t index, const struct passed_socket *passed)
+{
+    sockets->addresses[index] = passed->at;
+    for (uint32_t shard = 0; shard < sockets->shards; shard++) {
+        int fd = fcntl(passed->fd, F_DUPFD_CLOEXEC, 0);
+        if (fd < 0)
+            return -errno;
+        sockets->list[shard * sockets->count + index] =
+            (struct shard_listener){.fd = fd, .tls = passed->tls, .shared = sockets->shards > 1};
+    }
+    return 0;
+}
+
+static int share_all(struct sockets *sockets, const struct activation *activation, char *why,
+                     size_t why_bytes)
+{
+    size_t tls = 0, plain = activation->tls_count;
+    int error = 0;
+
+    for (size_t i = 0; i < activation->count; i++) {
+        const struct passed_socket *passed = &activation->list[i];
+
+        if (!error)
+            error = share(sockets, passed->tls ? tls++ : plain++, passed);
+        close(passed->fd);
+    }
+    if (error)
+        snprintf(why, why_bytes, "LISTEN_FDS: can't take the sockets over: %s", strerror(-error));
+    return error;
+}
+
+int sockets_open(struct sockets *sockets, const struct config *config,
+                 const struct activation *activation, char *ret_why, size_t why_bytes)
+{
+    bool passed = activation->count > 0;
+    size_t tls = passed ? activation->tls_count : config->listen.count;
+    size_t count = passed ? activation->count : tls + config->listen_plain.count;
 
     *sockets = (struct sockets){.count = count, .tls_count = tls, .shards = config->shards};
     sockets->list = mem_zalloc(count * config->shards * sizeof(*sockets->list));
@@ -77,14 +129,8 @@ int sockets_open(struct sockets *sockets, const struct config *config, char *ret
     }
     for (size_t i = 0; i < count * config->shards; i++)
         sockets->list[i].fd = -1;
-    for (size_t i = 0; i < count && !error; i++) {
-        sockets->addresses[i] =
-            i < tls ? config->listen.list[i] : config->listen_plain.list[i - tls];
-        error = open_one(sockets, i, i < tls);
-        if (error)
-            explain(i < tls ? "listen" : "listen_plain", &sockets->addresses[i], error, ret_why,
-                    why_bytes);
-    }
+    int error = passed ? share_all(sockets, activation, ret_why, why_bytes)
+                       : bind_all(sockets, config, ret_why, why_bytes);
     if (error)
         sockets_free(sockets, true);
     return error;

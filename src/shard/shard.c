@@ -57,9 +57,10 @@ static void trim(struct timer *timer, uint64_t now_ms)
 
 static void start_listening(struct shard *shard)
 {
-    for (size_t i = 0; i < shard->accepting_count; i++)
-        listener_start(&shard->accepting[i].listener, shard->ring, shard->accepting[i].listener.fd,
-                       accepted);
+    for (size_t i = 0; i < shard->accepting_count; i++) {
+        struct listener *listener = &shard->accepting[i].listener;
+        listener_start(listener, shard->ring, listener->fd, listener->shared, accepted);
+    }
 }
 
 static void tick(struct shard *shard)
@@ -111,6 +112,7 @@ static void adopt_plan(struct shard *shard, const struct shard_plan *plan)
         shard->accepting[i].shard = shard;
         shard->accepting[i].tls = plan->listeners[i].tls;
         shard->accepting[i].listener.fd = plan->listeners[i].fd;
+        shard->accepting[i].listener.shared = plan->listeners[i].shared;
     }
 }
 

@@ -41,9 +41,13 @@ export function certificate() {
 const flags = (settings) => Object.entries(settings).flatMap(([key, value]) =>
   ['--set', `${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`]);
 
+/* How it is started: `env` is added to the environment, `command` stands before the arguments. */
+const start = (args, { env = {}, command: [program, ...first] = [BINARY] }) =>
+  spawn(program, [...first, ...args], { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } });
+
 /** Runs it to its end: {code, signal, stdout, stderr}. For starts that are to fail. */
-export async function run(args, { env = {} } = {}) {
-  const child = spawn(BINARY, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } });
+export async function run(args, how = {}) {
+  const child = start(args, how);
   const out = { stdout: '', stderr: '' };
   running.add(child);
   child.stdout.on('data', (chunk) => { out.stdout += chunk; });
@@ -63,8 +67,8 @@ export class Server {
   log = '';
   ports = {}; // https, http
 
-  /** Settings as for --set, over: both listeners on port 0, no rate limit, 2 shards. `env` is added to the environment. */
-  static async start(settings = {}, { env: more = {} } = {}) {
+  /** Settings as for --set, over: both listeners on port 0, no rate limit, 2 shards. `how.ports`: so many `ready` lines. */
+  static async start(settings = {}, how = {}) {
     if (!existsSync(BINARY)) throw new Error(`no server at ${BINARY}: build it, or name it in RINGROOM`);
     const { cert, key, ca } = certificate();
     const server = new Server();
@@ -74,20 +78,20 @@ export class Server {
       'debug.core_dumps': process.getuid() !== 0, // else only root could count its files
       ...settings };
     /* AddressSanitizer keeps freed memory back for a while: not so much that it looks like a leak. */
-    const env = { ASAN_OPTIONS: 'quarantine_size_mb=8', ...process.env, ...more };
-    server.child = spawn(BINARY, serveArgs(server.settings), { stdio: ['ignore', 'pipe', 'pipe'], env });
+    const env = { ASAN_OPTIONS: process.env.ASAN_OPTIONS ?? 'quarantine_size_mb=8', ...how.env };
+    server.child = start(serveArgs(server.settings), { ...how, env });
     running.add(server.child);
     server.exit = new Promise((done) => server.child.on('close', (code, signal) => {
       running.delete(server.child);
       done({ code, signal });
     }));
     server.child.stderr.on('data', (chunk) => { server.log += chunk; });
-    await server.#ready();
+    await server.#ready(how.ports);
     return server;
   }
 
-  #ready() {
-    const wanted = Number(this.settings.listen.length > 0) + Number(this.settings.listen_plain.length > 0);
+  #ready(wantedPorts) {
+    const wanted = wantedPorts ?? Number(this.settings.listen.length > 0) + Number(this.settings.listen_plain.length > 0);
     let out = '';
     const ready = new Promise((done, fail) => {
       this.exit.then(({ code, signal }) => fail(new Error(`ended with ${code ?? signal}:\n${this.log}`)));

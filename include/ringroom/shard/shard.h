@@ -16,6 +16,7 @@ enum { SHARD_LISTENERS_MAX = 32 };
 struct shard_listener {
     int fd; /* bound and listening; the shard closes it */
     bool tls;
+    bool shared; /* other shards accept from the same socket */
 };
 
 struct shard_plan {

@@ -137,7 +137,7 @@ static void listen_on_loopback(void)
         (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int fd = listener_bind(&address, false);
     CU_ASSERT_FATAL(fd >= 0);
-    listener_start(&listener, ring, fd, on_accept);
+    listener_start(&listener, ring, fd, false, on_accept);
 }
 
 static void setup_with(uint32_t files_max, uint32_t recv_buffers, uint32_t recv_buffer_bytes)
@@ -391,7 +391,7 @@ static void test_listener__without_descriptors_it_waits_and_goes_on(void)
     CU_ASSERT_FATAL(setrlimit(RLIMIT_NOFILE, &low) == 0);
     while (filled < 256 && (fillers[filled] = dup(fd)) >= 0) /* the holes below */
         filled++;
-    listener_start(&listener, ring, fd, on_accept);
+    listener_start(&listener, ring, fd, false, on_accept);
     for (int i = 0; i < 4; i++)
         CU_ASSERT(connect(peers[i], &address.any, sizeof(address.v4)) == 0 || errno == EINPROGRESS);
     TURN_UNTIL(listener.starved);
