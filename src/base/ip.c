@@ -146,6 +146,14 @@ bool ip_network_has(const struct ip_network *network, const struct ip *ip)
     return ip_equal(&prefix, &network->ip);
 }
 
+bool ip_networks_have(const struct ip_network *networks, size_t count, const struct ip *ip)
+{
+    for (size_t i = 0; i < count; i++)
+        if (ip_network_has(&networks[i], ip))
+            return true;
+    return false;
+}
+
 struct ip ip_holder(const struct ip *ip)
 {
     return ip_is_v4(ip) ? *ip : prefix_of(ip, HOLDER_BYTES * 8);

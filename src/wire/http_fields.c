@@ -1,13 +1,14 @@
 /* Looking things up in a request that has been read. */
+#include "http_fields.h"
 #include "ringroom/wire/http.h"
 
 #include <errno.h>
 #include <strings.h>
 
-static bool equal_any_case(struct slice a, const char *text)
+bool http_name_is(struct slice name, const char *text)
 {
-    return a.len == strlen(text) &&
-           (a.len == 0 || strncasecmp((const char *)a.data, text, a.len) == 0);
+    return name.len == strlen(text) &&
+           (name.len == 0 || strncasecmp((const char *)name.data, text, name.len) == 0);
 }
 
 static bool is_blank(uint8_t c)
@@ -15,7 +16,7 @@ static bool is_blank(uint8_t c)
     return c == ' ' || c == '\t';
 }
 
-static struct slice trim(struct slice s)
+struct slice http_trim(struct slice s)
 {
     while (s.len > 0 && is_blank(s.data[0]))
         s = slice_from(s, 1);
@@ -38,7 +39,7 @@ static struct slice cut(struct slice *rest, uint8_t separator)
 struct slice http_header(const struct http_request *request, const char *name)
 {
     for (size_t i = 0; i < request->headers_count; i++)
-        if (equal_any_case(request->headers[i].name, name))
+        if (http_name_is(request->headers[i].name, name))
             return request->headers[i].value;
     return slice_make(NULL, 0);
 }
@@ -48,10 +49,10 @@ bool http_header_lists(const struct http_request *request, const char *name, con
     for (size_t i = 0; i < request->headers_count; i++) {
         struct slice rest = request->headers[i].value;
 
-        if (!equal_any_case(request->headers[i].name, name))
+        if (!http_name_is(request->headers[i].name, name))
             continue;
         while (rest.len > 0)
-            if (equal_any_case(trim(cut(&rest, ',')), token))
+            if (http_name_is(http_trim(cut(&rest, ',')), token))
                 return true;
     }
     return false;

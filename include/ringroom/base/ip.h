@@ -41,6 +41,8 @@ bool ip_network_parse(struct slice text, struct ip_network *ret_network);
 void ip_network_format(const struct ip_network *network, char text[IP_NETWORK_TEXT_MAX]);
 /* A network of IPv6, however large, has no IPv4 address: "::/0" is not everyone. */
 bool ip_network_has(const struct ip_network *network, const struct ip *ip);
+/* One of them has it. */
+bool ip_networks_have(const struct ip_network *networks, size_t count, const struct ip *ip);
 
 /* Whoever holds the address: an IPv4 address for itself, an IPv6 address by its first 64 bits,
  * since a subscriber has at least that much (RFC 6177). The rest is zeroed. */

@@ -182,6 +182,23 @@ static void test_ip__any_network_has_exactly_its_prefix(void)
     }
 }
 
+static void test_ip__networks_have_what_any_of_them_has(void)
+{
+    struct ip_network networks[2];
+    struct ip ip;
+
+    CU_ASSERT(parse_network("10.0.0.0/8", &networks[0]));
+    CU_ASSERT(parse_network("2001:db8::/32", &networks[1]));
+    CU_ASSERT(ip_parse(slice_of("10.1.2.3"), &ip));
+    CU_ASSERT(ip_networks_have(networks, 2, &ip));
+    CU_ASSERT_FALSE(ip_networks_have(networks + 1, 1, &ip));
+    CU_ASSERT_FALSE(ip_networks_have(NULL, 0, &ip));
+    CU_ASSERT(ip_parse(slice_of("2001:db8::1"), &ip));
+    CU_ASSERT(ip_networks_have(networks, 2, &ip));
+    CU_ASSERT(ip_parse(slice_of("192.0.2.1"), &ip));
+    CU_ASSERT_FALSE(ip_networks_have(networks, 2, &ip));
+}
+
 static void test_ip__what_is_no_network_is_refused(void)
 {
     static const char *const bad[] = {
@@ -240,6 +257,7 @@ UNIT_MAIN("ip", UNIT_TEST(test_ip__an_address_has_one_form),
           UNIT_TEST(test_ip__is_taken_from_a_socket_address),
           UNIT_TEST(test_ip__a_network_has_what_begins_like_it),
           UNIT_TEST(test_ip__any_network_has_exactly_its_prefix),
+          UNIT_TEST(test_ip__networks_have_what_any_of_them_has),
           UNIT_TEST(test_ip__what_is_no_network_is_refused),
           UNIT_TEST(test_ip__a_network_is_written_as_it_is_read),
           UNIT_TEST(test_ip__a_holder_is_an_ipv4_address_or_an_ipv6_64))
