@@ -12,17 +12,57 @@
 
 /* Setting up */
 
+/* The number behind `key` in a file of /proc, -1 where it is not there or may not be read. */
+static int read_number(const char *path, const char *key)
+{
+    FILE *file = fopen(path, "re");
+    char line[256];
+    int number = -1;
+
+    while (file && number < 0 && fgets(line, sizeof(line), file)) {
+        if (strncmp(line, key, strlen(key)) == 0)
+            number = atoi(line + strlen(key));
+    }
+    if (file)
+        fclose(file);
+    return number;
+}
+
+/* Who it is that forbids io_uring: the kernel as it was built or set, or a filter of system calls.
+ */
+static void explain_refusal(int error, char *why, size_t why_bytes)
+{
+    int disabled = read_number("/proc/sys/kernel/io_uring_disabled", "");
+    int filtered = read_number("/proc/self/status", "Seccomp:");
+
+    if (error != -ENOSYS && disabled == 2)
+        snprintf(why, why_bytes,
+                 "io_uring is switched off on this machine: set sysctl kernel.io_uring_disabled=0");
+    else if (error != -ENOSYS && disabled == 1 && filtered <= 0)
+        snprintf(why, why_bytes,
+                 "io_uring is for a group only: sysctl kernel.io_uring_disabled=0, or make the "
+                 "server's group the one of kernel.io_uring_group");
+    else if (filtered > 0)
+        snprintf(why, why_bytes,
+                 "a seccomp filter forbids io_uring (%s): in a container, give a profile that "
+                 "permits io_uring_setup, io_uring_enter and io_uring_register",
+                 strerror(-error));
+    else if (error == -ENOSYS)
+        snprintf(why, why_bytes, "this kernel was built without io_uring");
+    else
+        snprintf(why, why_bytes,
+                 "io_uring is forbidden here (%s): by sysctl kernel.io_uring_disabled, a seccomp "
+                 "filter, or a security module",
+                 strerror(-error));
+}
+
 static int explain(int error, char *why, size_t why_bytes)
 {
     struct utsname kernel = {.release = "unknown"};
 
     uname(&kernel);
     if (error == -ENOSYS || error == -EPERM || error == -EACCES)
-        snprintf(why, why_bytes,
-                 "io_uring is switched off here (%s). Allow it: sysctl kernel.io_uring_disabled=0, "
-                 "and in a container a seccomp profile that permits io_uring_setup, "
-                 "io_uring_enter and io_uring_register",
-                 strerror(-error));
+        explain_refusal(error, why, why_bytes);
     else if (error == -EINVAL)
         snprintf(why, why_bytes,
                  "this kernel (%s) lacks io_uring features that are needed; Linux 6.1 or newer has "

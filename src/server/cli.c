@@ -4,6 +4,7 @@
 #include "ringroom/base/check.h"
 #include "ringroom/base/clock.h"
 #include "ringroom/server/auth_keys.h"
+#include "ringroom/server/doctor.h"
 #include "ringroom/server/nearest.h"
 #include "ringroom/wire/tls.h"
 #include "serve_parts.h"
@@ -14,7 +15,7 @@
 
 enum { SHOWN_WORD_MAX = 120 }; /* bytes of a word that an error repeats */
 
-enum command { COMMAND_NONE, COMMAND_SERVE, COMMAND_CHECK, COMMAND_TOKEN };
+enum command { COMMAND_NONE, COMMAND_SERVE, COMMAND_CHECK, COMMAND_DOCTOR, COMMAND_TOKEN };
 enum wanted { WANTED_RUN, WANTED_HELP, WANTED_VERSION };
 
 /* The command line, taken apart. */
@@ -27,10 +28,10 @@ struct request {
     const char *token_option; /* the first that only `token` takes; NULL: none was given */
 };
 
-static const char *const command_names[] = {"serve", "check",
-                                            "token"}; /* by enum command, from 1 */
+/* By enum command, from 1. */
+static const char *const command_names[] = {"serve", "check", "doctor", "token"};
 /* What may stand for a command; `help` and `version` are --help and --version by another name. */
-static const char *const words[] = {"serve", "check", "token", "help", "version"};
+static const char *const words[] = {"serve", "check", "doctor", "token", "help", "version"};
 static const char *const option_names[] = {"--config", "--set",  "--help", "--version", "--sub",
                                            "--name",   "--room", "--ttl",  "--kid"};
 static const char *const token_options[] = {"--sub", "--name", "--room", "--ttl", "--kid"};
@@ -55,6 +56,7 @@ static void print_help(enum command command, FILE *out)
               "Commands:\n"
               "  serve    serve until told to stop (SIGTERM)\n"
               "  check    check the configuration and print what would be in force\n"
+              "  doctor   look at what the server needs of this machine, and how to mend it\n"
               "  token    make a token for a client\n"
               "  help     print this; `ringroom help COMMAND` tells more\n"
               "  version  print the version\n\n" OPTIONS_TEXT KEYS_TEXT,
@@ -72,6 +74,14 @@ static void print_help(enum command command, FILE *out)
               "Checks the configuration as `serve` would, certificate included, and prints what\n"
               "would be in force as a JSON file. Exit status 2, and a line that says what is\n"
               "wrong, where it would be refused.\n\n" OPTIONS_TEXT KEYS_TEXT,
+              out);
+        break;
+    case COMMAND_DOCTOR:
+        fputs("Usage: ringroom doctor [--config FILE] [--set KEY=VALUE]...\n\n"
+              "Looks at what the server would need with this configuration: the kernel and its\n"
+              "io_uring, limits, certificate, ports, clock. A line each, ok, warn or FAIL, and\n"
+              "how to mend it. Exit status 1 where one is FAIL. Run it as the server's user.\n"
+              "\n" OPTIONS_TEXT KEYS_TEXT,
               out);
         break;
     case COMMAND_TOKEN:
@@ -178,7 +188,7 @@ static int take_command(struct request *request, const char *word, FILE *err)
         request->wanted = WANTED_VERSION;
     else
         return unknown(word, "command", words, array_len(words),
-                       "serve, check, token, help, version", err);
+                       "serve, check, doctor, token, help, version", err);
     return 0;
 }
 
@@ -241,7 +251,8 @@ static int parse(int argc, const char *const *argv, struct request *request, FIL
     }
     if (request->command == COMMAND_NONE && request->wanted == WANTED_RUN)
         return complain(
-            err, "a command is needed: serve, check or token (`ringroom --help` tells more)");
+            err,
+            "a command is needed: serve, check, doctor or token (`ringroom --help` tells more)");
     if (request->token_option && request->command != COMMAND_TOKEN && request->wanted == WANTED_RUN)
         return complain(err, "%s: only `ringroom token` takes it", request->token_option);
     return 0;
@@ -362,6 +373,19 @@ static int make_token(struct request *request, FILE *out, FILE *err)
     return error ? status_of(error) : written(out, err);
 }
 
+static int see_doctor(const struct config_source *source, const struct config_machine *machine,
+                      FILE *out, FILE *err)
+{
+    int found = doctor_run(source, machine, out);
+
+    if (found < 0) {
+        complain(err, "out of memory");
+        return CLI_FAILED;
+    }
+    int status = written(out, err);
+    return status == CLI_OK && found ? CLI_FAILED : status;
+}
+
 bool cli_run(int argc, const char *const *argv, const char *const *environment,
              const struct config_machine *machine, FILE *out, FILE *err, struct config *ret_config,
              int *ret_status)
@@ -385,6 +409,8 @@ bool cli_run(int argc, const char *const *argv, const char *const *environment,
     } else if (request.wanted == WANTED_VERSION) {
         fprintf(out, "ringroom %s\n", RINGROOM_VERSION);
         status = written(out, err);
+    } else if (request.command == COMMAND_DOCTOR) {
+        status = see_doctor(&request.source, machine, out, err);
     } else if (request.command == COMMAND_TOKEN) {
         status = make_token(&request, out, err);
     } else if ((status = prepare(&request.source, machine, err, &config)) == CLI_OK) {

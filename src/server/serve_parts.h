@@ -40,6 +40,17 @@ int sockets_open(struct sockets *sockets, const struct config *config,
  * what no shard took. */
 void sockets_free(struct sockets *sockets, bool close_all);
 
+/* Whether a socket could be bound there: 0 or a negative errno. */
+int sockets_check(const struct config_listener *at);
+
+/* Who listens where we want to. */
+struct port_holder {
+    int pid;
+    char name[32];
+};
+/* False: nobody, or it may not be seen. */
+bool port_holder_find(const struct config_listener *at, struct port_holder *ret_holder);
+
 /* Core dumps, and with them other processes' looks into this one's memory: off unless wanted.
  * Again after a change of user, by which the kernel chooses anew. No new privileges. */
 void process_close(bool core_dumps);

@@ -34,7 +34,7 @@ static bool has_port(const struct config_listener *at)
 
 /* Sockets that share a port would be dealt connections side by side with another server's: first
  * see that nobody is there. */
-static int check_free(const struct config_listener *at)
+int sockets_check(const struct config_listener *at)
 {
     struct address address = {.v6 = at->address.v6};
     int fd = has_port(at) ? listener_bind(&address, false) : -1;
@@ -49,7 +49,7 @@ static int open_one(struct sockets *sockets, size_t index, bool tls)
 {
     struct config_listener *at = &sockets->addresses[index];
     struct address address = {.v6 = at->address.v6};
-    int error = check_free(at);
+    int error = sockets_check(at);
 
     for (uint32_t shard = 0; shard < sockets->shards && !error; shard++) {
         int fd = listener_bind(&address, true);

@@ -131,12 +131,17 @@ static void init_rooms(struct shard *shard)
     shard->directory.user = shard;
 }
 
+struct ring_config shard_ring_config(const struct settings *settings)
+{
+    return (struct ring_config){.files_max = settings->connections_max,
+                                .recv_buffers = SHARD_RECV_BUFFERS,
+                                .recv_buffer_bytes = SHARD_RECV_BUFFER_BYTES};
+}
+
 int shard_new(const struct shard_plan *plan, struct shard **ret_shard, char *ret_why,
               size_t why_bytes)
 {
-    struct ring_config config = {.files_max = plan->settings->connections_max,
-                                 .recv_buffers = SHARD_RECV_BUFFERS,
-                                 .recv_buffer_bytes = SHARD_RECV_BUFFER_BYTES};
+    struct ring_config config = shard_ring_config(plan->settings);
     struct shard *shard = mem_zalloc(sizeof(*shard));
 
     if (!shard) {

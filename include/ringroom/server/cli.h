@@ -8,12 +8,12 @@
 
 enum {
     CLI_OK = 0,
-    CLI_FAILED = 1, /* the machine's fault: no memory, output not writable */
+    CLI_FAILED = 1, /* the machine's fault: no memory, output not writable; a FAIL of `doctor` */
     CLI_WRONG = 2   /* a wrong option or configuration */
 };
 
-/* Does all that a command line asks for but serving: help, version and `check` print to `out`,
- * errors are one line on `err`. True: serve `ret_config`, which is loaded and resolved for
+/* Does all that a command line asks for but serving: help, version, `check` and `doctor` print to
+ * `out`, errors are one line on `err`. True: serve `ret_config`, which is loaded and resolved for
  * `machine`, then config_deinit() it. False: exit with *ret_status. */
 bool cli_run(int argc, const char *const *argv, const char *const *environment,
              const struct config_machine *machine, FILE *out, FILE *err, struct config *ret_config,

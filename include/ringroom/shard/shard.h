@@ -5,6 +5,7 @@
  * Turn      wait; run completions; drain the inbox; fire timers; deliver; reap. */
 #pragma once
 
+#include "ringroom/ring/ring.h"
 #include "ringroom/shard/mesh.h"
 #include "ringroom/shard/settings.h"
 
@@ -30,6 +31,9 @@ struct shard_plan {
     void (*on_obeyed)(void *user);
     void *user;
 };
+
+/* How a shard's ring is made. */
+struct ring_config shard_ring_config(const struct settings *settings);
 
 /* Sets the ring up and registers the shard in the mesh; accepts nothing yet. 0 or a negative errno
  * with a plain sentence in ret_why. */

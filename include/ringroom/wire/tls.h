@@ -38,12 +38,19 @@ struct tls_out {
  * names the file in ret_error (always NUL-terminated where error_bytes > 0). */
 int tls_server_new(const char *cert_file, const char *key_file, struct tls_server **ret_server,
                    char *ret_error, size_t error_bytes);
-/* Reads an OCSP response (DER) about the certificate, for clients that ask for one; once, before the
- * first session. 0; 1 where it is out of date and will not be sent; -EINVAL where it cannot be
+/* Reads an OCSP response (DER) about the certificate, for clients that ask for one; once, before
+ * the first session. 0; 1 where it is out of date and will not be sent; -EINVAL where it cannot be
  * read, is about another certificate, not the issuer's, or not good. Other than 0: with a plain
  * sentence in ret_text. */
 int tls_server_staple(struct tls_server *server, const char *ocsp_file, char *ret_text,
                       size_t text_bytes);
+/* What people want to know of the server's own certificate. */
+enum { TLS_NAMES_MAX = 256 };
+struct tls_certificate {
+    int64_t from_s, until_s;   /* Unix time */
+    char names[TLS_NAMES_MAX]; /* whom it is for, with ", " between; cut where there are more */
+};
+void tls_server_certificate(const struct tls_server *server, struct tls_certificate *ret);
 void tls_server_free(struct tls_server *server); /* takes NULL */
 
 /* A fresh session awaiting its ClientHello; NULL where memory has run out. */

@@ -177,7 +177,8 @@ static void test_cli__a_wrong_command_is_refused_with_the_nearest(void)
     CU_ASSERT(is_wrong(WORDS("start"), TEXTS("start: no such command (allowed are serve, ch")));
     CU_ASSERT(is_wrong(WORDS("serve", "help"), TEXTS("help: not expected after `serve`")));
     CU_ASSERT(is_wrong(WORDS("serve", "check"), TEXTS("check: not expected after `serve`")));
-    CU_ASSERT(is_wrong(TEXTS("ringroom"), TEXTS("a command is needed: serve, check or token")));
+    CU_ASSERT(
+        is_wrong(TEXTS("ringroom"), TEXTS("a command is needed: serve, check, doctor or token")));
     CU_ASSERT(is_wrong((const char *const[]){NULL}, TEXTS("a command is needed")));
 }
 
