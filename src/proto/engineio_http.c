@@ -155,11 +155,15 @@ static int answer_json(const struct engineio_answer *answer, unsigned status,
     return answer_with(answer, status, "application/json", slice_make(json, (size_t)len));
 }
 
+unsigned engineio_fault_status(enum engineio_fault fault)
+{
+    return fault == ENGINEIO_FORBIDDEN ? 403 : 400;
+}
+
 int engineio_answer_fault(const struct engineio_answer *answer, enum engineio_fault fault)
 {
     CHECK(fault >= 0 && (size_t)fault < array_len(fault_messages));
-    return answer_json(answer, fault == ENGINEIO_FORBIDDEN ? 403 : 400, fault,
-                       fault_messages[fault]);
+    return answer_json(answer, engineio_fault_status(fault), fault, fault_messages[fault]);
 }
 
 int engineio_answer_status(const struct engineio_answer *answer, unsigned status,

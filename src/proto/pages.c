@@ -77,9 +77,10 @@ static int answer_asset(const struct answer *a, const struct http_request *reque
         error = http_answer_header(a->out, "Content-Type", type_of(asset->path));
     for (size_t i = 0; i < array_len(security_headers) && !error; i++)
         error = http_answer_header(a->out, security_headers[i][0], security_headers[i][1]);
-    return error ? error
-                 : http_answer_end(a->out, slice_make(asset->data, asset->len), a->keep_alive,
-                                   a->head_only);
+    if (!error)
+        error = http_answer_end(a->out, slice_make(asset->data, asset->len), a->keep_alive,
+                                a->head_only);
+    return error ? error : unchanged ? 304 : 200;
 }
 
 static int answer_status(const struct answer *a, unsigned status, const char *json)
@@ -90,14 +91,18 @@ static int answer_status(const struct answer *a, unsigned status, const char *js
         error = http_answer_header(a->out, "Content-Type", "application/json");
     if (!error)
         error = http_answer_header(a->out, "Cache-Control", "no-store");
-    return error ? error : http_answer_end(a->out, slice_of(json), a->keep_alive, a->head_only);
+    if (!error)
+        error = http_answer_end(a->out, slice_of(json), a->keep_alive, a->head_only);
+    return error ? error : (int)status;
 }
 
 static int refuse(const struct answer *a, unsigned status, const char *code, const char *message,
                   const char *extra)
 {
-    return http_answer_error(a->out, status, code, message, extra, a->keep_alive, a->head_only,
-                             a->wall_ms);
+    int error = http_answer_error(a->out, status, code, message, extra, a->keep_alive, a->head_only,
+                                  a->wall_ms);
+
+    return error ? error : (int)status;
 }
 
 int pages_answer(struct buf *out, const struct http_request *request, bool keep_alive, bool ready,

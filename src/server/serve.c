@@ -224,7 +224,7 @@ static int prepare(struct server *server)
     if (identity_become(&identity, why, sizeof(why)) != 0)
         return fail(EXIT_WRONG, why);
     process_close(config->core_dumps);
-    server->mesh = mesh_new(config->shards);
+    server->mesh = mesh_new(config->shards, config->connections);
     server->workers = mem_zalloc(config->shards * sizeof(*server->workers));
     if (!server->mesh || !server->workers)
         return fail(EXIT_FAILURE, "out of memory");

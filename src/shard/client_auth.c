@@ -64,6 +64,19 @@ bool client_take_token(struct client *client, struct slice text, struct native_f
     return true;
 }
 
+/* Not for want of something. */
+static bool is_bad(const struct native_fault *fault)
+{
+    return strcmp(fault->code, "unauthorized") == 0 || strcmp(fault->code, "forbidden") == 0;
+}
+
+void client_bad_token(struct client *client, const struct native_fault *fault)
+{
+    if (!is_bad(fault))
+        return;
+    client->carrier->bad_request(client);
+}
+
 /* Monotonic. */
 static uint64_t end_of_token_ms(const struct client *client)
 {

@@ -3,9 +3,14 @@
 #include "shard_core.h"
 #include "ringroom/base/check.h"
 
+#include <netinet/in.h>
 #include <unistd.h>
 
-enum { TIMER_GRAIN_MS = 1000 }; /* pings of a second go out together: one wake-up, one submit */
+enum {
+    TIMER_GRAIN_MS = 1000,   /* pings of a second go out together: one wake-up, one submit */
+    CONN_REFUSED_MAX = 256,  /* connections that are being told that they are not let in ... */
+    CONN_REFUSED_SHARE = 16, /* ... but no more than one in so many of all */
+};
 
 static void set_timer(struct conn *conn, uint64_t in_ms)
 {
@@ -47,9 +52,13 @@ static void request_timed_out(struct conn *conn)
     metrics_count(conn->shard->metrics,
                   late ? METRIC_LIMITED_HANDSHAKE_TIMEOUT : METRIC_LIMITED_IDLE_TIMEOUT);
     if (!http_under_way(conn->http)) {
+        if (conn->tls && !tls_established(conn->tls))
+            conn_bad_request(conn, NULL);
         conn_finish(conn);
         return;
     }
+    if (!conn_may_answer(conn, 408))
+        return;
     http_answer_error(&conn->out, 408, "timeout", "the request took too long", NULL, false, false,
                       conn->shard->wall_ms);
     conn_finish(conn);
@@ -188,6 +197,11 @@ static void end(struct client *client, uint16_t code, const char *reason)
     conn_close(conn_of(client), code == WS_CODE_NONE ? 0 : code, reason);
 }
 
+static void bad_request(struct client *client)
+{
+    conn_bad_request(conn_of(client), NULL);
+}
+
 static void beat_at(struct client *client, uint64_t due_ms)
 {
     wheel_set(&client->shard->wheel, &conn_of(client)->timer, due_ms);
@@ -199,6 +213,7 @@ static const struct client_carrier carrier = {.answer = answer,
                                               .leaving = leaving,
                                               .abort = drop,
                                               .go_on = go_on,
+                                              .bad_request = bad_request,
                                               .text = text,
                                               .binary = binary,
                                               .end = end,
@@ -228,7 +243,7 @@ void conn_take_sid(struct conn *conn, struct slice sid)
     identity_derive(&conn->client.who, conn->sid);
 }
 
-static struct conn *conn_new(struct shard *shard, bool tls)
+static struct conn *conn_new(struct shard *shard)
 {
     struct conn *conn = mem_zalloc(sizeof(*conn));
 
@@ -244,33 +259,92 @@ static struct conn *conn_new(struct shard *shard, bool tls)
     buf_init(&conn->sealed, 4 * TLS_HANDSHAKE_OUT_MAX);
     buf_init(&conn->stash, (size_t)2 * SHARD_RECV_BUFFERS * SHARD_RECV_BUFFER_BYTES);
     conn->http = http_new(&shard->http_limits);
-    conn->tls = tls ? tls_new(shard->tls) : NULL;
-    if (!conn->http || (tls && !conn->tls)) {
+    if (!conn->http) {
         conn_free(conn);
         return NULL;
     }
     return conn;
 }
 
+/* Takes over fd. */
+static bool open_stream(struct conn *conn, int fd)
+{
+    struct shard *shard = conn->shard;
+
+    if (stream_open(&conn->stream, shard->ring, fd, &handler) != 0)
+        return false;
+    list_append(&shard->conns, &conn->link);
+    shard->conns_count++;
+    set_timer(conn, (uint64_t)shard->settings->handshake_timeout_s * 1000);
+    return true;
+}
+
+/* How many connections may be taken up by telling clients that they are not let in. */
+static uint32_t refused_max(const struct settings *settings)
+{
+    uint32_t share = 1 + settings->connections_max / CONN_REFUSED_SHARE;
+
+    return share < CONN_REFUSED_MAX ? share : CONN_REFUSED_MAX;
+}
+
+/* Whoever speaks no TLS can be told why he is not let in. That takes a connection for a moment:
+ * only a few at a time, so that those who are refused take no place from others. */
+static bool refuse(struct conn *conn, int fd, const struct conn_refusal *refusal)
+{
+    struct shard *shard = conn->shard;
+
+    if (shard->refused_count >= refused_max(shard->settings)) {
+        close(fd);
+        return false;
+    }
+    if (!open_stream(conn, fd))
+        return false;
+    shard->refused_count++;
+    conn->refused = true;
+    conn_answer_refused(conn, refusal);
+    return true;
+}
+
+/* A connection of TLS that is not let in is closed before its handshake costs anything. True: the
+ * connection is the shard's. */
+static bool welcome(struct conn *conn, int fd, bool tls)
+{
+    union {
+        struct sockaddr any;
+        struct sockaddr_in6 v6;
+    } peer;
+    socklen_t bytes = sizeof(peer);
+    struct conn_refusal refusal;
+    struct ip ip;
+
+    if (getpeername(fd, &peer.any, &bytes) != 0 || !ip_from_sockaddr(&peer.any, &ip)) {
+        close(fd); /* it has gone */
+        return false;
+    }
+    bool let_in = conn_set_address(conn, &ip, &refusal);
+    if (!let_in && !tls)
+        return refuse(conn, fd, &refusal);
+    if (let_in && tls)
+        conn->tls = tls_new(conn->shard->tls);
+    if (!let_in || (tls && !conn->tls)) {
+        close(fd);
+        return false;
+    }
+    return open_stream(conn, fd);
+}
+
 void conn_accept(struct shard *shard, int fd, bool tls)
 {
     bool full = shard->conns_count >= shard->settings->connections_max;
-    struct conn *conn = full ? NULL : conn_new(shard, tls);
+    struct conn *conn = full ? NULL : conn_new(shard);
 
     metrics_count(shard->metrics, tls ? METRIC_ACCEPTED_TLS : METRIC_ACCEPTED_PLAIN);
     if (full)
         metrics_count(shard->metrics, METRIC_LIMITED_CONNECTIONS);
-    if (!conn) {
+    if (!conn)
         close(fd);
-        return;
-    }
-    if (stream_open(&conn->stream, shard->ring, fd, &handler) != 0) {
+    else if (!welcome(conn, fd, tls))
         conn_free(conn);
-        return;
-    }
-    list_append(&shard->conns, &conn->link);
-    shard->conns_count++;
-    set_timer(conn, (uint64_t)shard->settings->handshake_timeout_s * 1000);
 }
 
 /* Closing */
@@ -299,6 +373,7 @@ void conn_abort(struct conn *conn)
     wheel_cancel(&conn->shard->wheel, &conn->timer);
     list_remove(&conn->ready);
     list_remove(&conn->unblocked);
+    conn_leave_address(conn);
     stream_close(&conn->stream);
 }
 
@@ -331,6 +406,8 @@ void conn_close(struct conn *conn, uint16_t code, const char *reason)
 
     if (conn->phase == CONN_HTTP || conn->phase >= CONN_CLOSING)
         return;
+    if (conn_code_is_bad(code) && !conn->close_received)
+        conn_bad_request(conn, NULL);
     start_closing(conn);
     if (conn->phase == CONN_DEAD)
         return;
@@ -398,6 +475,8 @@ void conn_stop(struct conn *conn, uint64_t after_ms)
 void conn_free(struct conn *conn)
 {
     CHECK(!timer_is_set(&conn->timer));
+    conn_leave_address(conn);
+    conn->shard->refused_count -= conn->refused;
     tls_free(conn->tls);
     http_free(conn->http);
     if (conn->ws)

@@ -31,6 +31,8 @@ static void answer_fault(struct conn *conn, enum engineio_fault fault)
 {
     struct engineio_answer answer = how_to_answer(conn);
 
+    if (!conn_may_answer(conn, engineio_fault_status(fault)))
+        return;
     if (fault == ENGINEIO_FORBIDDEN)
         answer.origin = (struct slice){0};
     answered(conn, engineio_answer_fault(&answer, fault), answer.keep_alive);
@@ -52,7 +54,8 @@ static bool take_token(struct conn *conn, enum session_kind kind)
 
     if (kind != SESSION_CHAT || conn_take_token(conn, http_request(conn->http), &fault))
         return true;
-    answered(conn, engineio_answer_status(&answer, 401, fault.message), answer.keep_alive);
+    if (conn_may_answer(conn, 401))
+        answered(conn, engineio_answer_status(&answer, 401, fault.message), answer.keep_alive);
     return false;
 }
 
@@ -198,6 +201,13 @@ static void posted(struct conn *conn)
     answered(conn, engineio_answer_ok(&answer), answer.keep_alive);
 }
 
+/* The session that it was for is on another shard, but the address is known here. */
+static void account_for(struct conn *conn, const struct errand *errand)
+{
+    for (uint8_t i = 0; i < errand->faults; i++)
+        conn_bad_request(conn, NULL);
+}
+
 /* Two at a time can't take a session over: the second is let in and closed, as by the reference. */
 static void probe_allowed(struct conn *conn, bool taken)
 {
@@ -222,6 +232,7 @@ static void probe_allowed(struct conn *conn, bool taken)
 static void http_errand_home(struct conn *conn, const struct errand *errand)
 {
     conn->polling = false;
+    account_for(conn, errand);
     if (errand->outcome == ERRAND_UNKNOWN)
         answer_fault(conn, ENGINEIO_SID_UNKNOWN);
     else if (errand->outcome == ERRAND_BAD)

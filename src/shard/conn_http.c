@@ -10,6 +10,8 @@ enum { ECHO_OUT_MAX = 4 * SHARD_ECHO_BYTES_MAX };
 static void refuse(struct conn *conn, unsigned status, const char *code, const char *message,
                    const char *extra)
 {
+    if (!conn_may_answer(conn, status))
+        return;
     if (http_answer_error(&conn->out, status, code, message, extra, false, false,
                           conn->shard->wall_ms) != 0)
         conn_abort(conn);
@@ -184,11 +186,18 @@ static void answer_page(struct conn *conn, const struct http_request *request)
 {
     struct shard *shard = conn->shard;
     bool keep_alive = request->keep_alive && !shard->stopping;
+    size_t before = conn->out.len;
+    int status = pages_answer(&conn->out, request, keep_alive, !shard->stopping, shard->wall_ms);
+    struct conn_refusal refusal;
 
-    if (pages_answer(&conn->out, request, keep_alive, !shard->stopping, shard->wall_ms) != 0)
+    if (status < 0) {
         conn_abort(conn);
-    else
+    } else if (conn_status_is_bad((unsigned)status) && !conn_bad_request(conn, &refusal)) {
+        conn->out.len = before; /* another answer takes its place */
+        conn_answer_refused(conn, &refusal);
+    } else {
         conn_http_answered(conn, keep_alive);
+    }
 }
 
 static void handle(struct conn *conn, const struct http_request *request)

@@ -160,6 +160,7 @@ static void sealed_came(struct conn *conn, struct slice sealed)
         conn_want_flush(conn);
     }
     if (status == TLS_FAILED) {
+        conn_bad_request(conn, NULL);
         conn->shut = true; /* the alert was the last thing that could be said */
         conn->out.len = 0;
         conn_finish(conn);

@@ -130,6 +130,7 @@ static void take_token(struct conn *conn, const struct native_request *request)
 
     if (!client_take_token(&conn->client, request->token, &fault)) {
         reply_fault(conn, request->id, &fault, 0);
+        client_bad_token(&conn->client, &fault);
         return;
     }
     if (conn->phase != CONN_NATIVE) /* leaving what it may no longer read was too much */

@@ -3,7 +3,16 @@
 #include "ringroom/base/mem.h"
 #include "ringroom/ring/ring.h"
 
-struct mesh *mesh_new(uint32_t count)
+enum { METERED_MIN = 4096 }; /* addresses: those that have gone are remembered too, for a while */
+
+static size_t metered_max(uint32_t connections)
+{
+    size_t twice = 2 * (size_t)connections;
+
+    return twice > METERED_MIN ? twice : METERED_MIN;
+}
+
+struct mesh *mesh_new(uint32_t count, uint32_t connections)
 {
     struct mesh *mesh = mem_zalloc_aligned(alignof(struct mesh), sizeof(*mesh));
 
@@ -11,7 +20,9 @@ struct mesh *mesh_new(uint32_t count)
         return NULL;
     mesh->count = count;
     mesh->nodes = mem_zalloc_aligned(alignof(struct mesh_node), count * sizeof(*mesh->nodes));
-    if (!mesh->nodes || epoch_init(&mesh->epoch, count) != 0) {
+    mesh->meter = meter_new(metered_max(connections));
+    if (!mesh->nodes || !mesh->meter || epoch_init(&mesh->epoch, count) != 0) {
+        meter_free(mesh->meter);
         mem_free(mesh->nodes);
         mem_free(mesh);
         return NULL;
@@ -28,6 +39,7 @@ void mesh_free(struct mesh *mesh)
     if (!mesh)
         return;
     epoch_deinit(&mesh->epoch);
+    meter_free(mesh->meter);
     mem_free(mesh->nodes);
     mem_free(mesh);
 }

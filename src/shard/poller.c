@@ -281,12 +281,23 @@ static void carrier_binary(struct client *client, struct slice data)
         want_flush(poller);
 }
 
+/* What it has done wrong came by a POST: the address is known where that is answered. */
+static void carrier_bad_request(struct client *client)
+{
+    struct errand *body = poller_of(client)->body;
+
+    if (body && body->faults < UINT8_MAX)
+        body->faults++;
+}
+
 static void carrier_end(struct client *client, uint16_t code, const char *reason)
 {
     struct poller *poller = poller_of(client);
 
     if (poller->husk)
         return;
+    if (conn_code_is_bad(code))
+        carrier_bad_request(client);
     if (code == WS_CODE_NONE)
         metrics_count(client->shard->metrics, METRIC_CLOSED_BY_CLIENT);
     else
@@ -317,6 +328,7 @@ static const struct client_carrier carrier = {.answer = carrier_answer,
                                               .leaving = carrier_leaving,
                                               .abort = carrier_abort,
                                               .go_on = carrier_go_on,
+                                              .bad_request = carrier_bad_request,
                                               .text = carrier_text,
                                               .binary = carrier_binary,
                                               .end = carrier_end,

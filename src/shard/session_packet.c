@@ -149,6 +149,8 @@ static bool authenticate(struct client *client, const struct socketio_auth *auth
     else
         client_say(client,
                    socketio_connect_error(shard_text(client->shard), slice_of("/"), fault.message));
+    if (!good && auth->token.len && client->session)
+        client_bad_token(client, &fault);
     return good;
 }
 

@@ -63,6 +63,7 @@ struct shard {
     struct list conns; /* struct conn.link, until closed and free of letters */
     struct list dead;  /* to be freed at the turn's end */
     uint32_t conns_count;
+    uint32_t refused_count;  /* of those: not let in, and told so */
     uint32_t pollers_count;  /* not freed yet, husks among them */
     uint32_t errands_count;  /* of ours, not home yet */
     uint32_t asks_count;     /* under way to other shards */

@@ -192,6 +192,13 @@ void meter_release(struct meter_entry *entry)
     CHECK((state & COUNT_MASK) > 0 && (state & COUNT_MASK) != CLAIMED);
 }
 
+bool meter_is(const struct meter_entry *entry, uint64_t hash)
+{
+    /* Relaxed: the tag does not change while it is held. Another set may know another address by
+     * this tag; that is as likely as two of one hash. */
+    return is_tagged(atomic_load_explicit(&entry->state, memory_order_relaxed), tag_of(hash));
+}
+
 /* With one taken, the bucket is full again at *ret_full_ns. False: it is empty, and has the next
  * one in *ret_retry_us. */
 static bool conforms(const struct meter_rate *rate, uint64_t full_ns, uint64_t now_us,

@@ -66,15 +66,16 @@ export const serveArgs = (settings) => ['serve', ...flags(settings)];
 export class Server {
   log = '';
   ports = {}; // https, http
+  port6 = null; // without TLS, where it listens at [::1] too
 
-  /** Settings as for --set, over: both listeners on port 0, no rate limit, 2 shards. `how.ports`: so many `ready` lines. */
+  /** Settings as for --set, over: both listeners on port 0, no rate limits, 2 shards. `how.ports`: so many `ready` lines. */
   static async start(settings = {}, how = {}) {
     if (!existsSync(BINARY)) throw new Error(`no server at ${BINARY}: build it, or name it in RINGROOM`);
     const { cert, key, ca } = certificate();
     const server = new Server();
     server.ca = ca;
     server.settings = { listen: '127.0.0.1:0', listen_plain: '127.0.0.1:0', 'tls.cert': cert, 'tls.key': key,
-      shards: 2, 'limits.messages_per_second': 0,
+      shards: 2, 'limits.messages_per_second': 0, 'limits.handshakes_per_ip': 0, 'limits.bad_requests_per_ip': 0,
       'debug.core_dumps': process.getuid() !== 0, // else only root could count its files
       ...settings };
     /* AddressSanitizer keeps freed memory back for a while: not so much that it looks like a leak. */
@@ -99,6 +100,7 @@ export class Server {
         out += chunk;
         for (const [, scheme, port] of out.matchAll(/^ready (https?):\/\/127\.0\.0\.1:(\d+)\n/gm))
           this.ports[scheme] = Number(port);
+        this.port6 = Number(/^ready http:\/\/\[::1\]:(\d+)\n/m.exec(out)?.[1]);
         if (Object.keys(this.ports).length === wanted) done();
       });
     });

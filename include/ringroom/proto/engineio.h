@@ -114,6 +114,7 @@ struct engineio_answer {
 int engineio_answer_payload(const struct engineio_answer *answer, struct slice payload);
 /* 200 "ok" ("text/html"). */
 int engineio_answer_ok(const struct engineio_answer *answer);
+unsigned engineio_fault_status(enum engineio_fault fault);
 /* 400 (403 for ENGINEIO_FORBIDDEN) with {"code":…,"message":…}. Not for ENGINEIO_FINE. */
 int engineio_answer_fault(const struct engineio_answer *answer, enum engineio_fault fault);
 /* 401, 413 or 503 with {"code":3,"message":…}; message is short plain ASCII without quotes. */

@@ -3,7 +3,7 @@
 
 #include "ringroom/wire/http.h"
 
-/* Appends the whole answer to out. `ready`: whether new clients are welcome. 0, -ENOBUFS, -ENOMEM.
- */
+/* Appends the whole answer to out. `ready`: whether new clients are welcome. Its status, or -ENOBUFS,
+ * -ENOMEM. */
 int pages_answer(struct buf *out, const struct http_request *request, bool keep_alive, bool ready,
                  uint64_t wall_ms);

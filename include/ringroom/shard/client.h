@@ -38,6 +38,8 @@ struct client_carrier {
     void (*abort)(struct client *client);
     /* It may act on requests again. */
     void (*go_on)(struct client *client);
+    /* A bad token has come with its last request: its address pays for that. */
+    void (*bad_request)(struct client *client);
 
     /* Of the Socket.IO dialect. */
 
@@ -140,5 +142,7 @@ bool client_may(const struct client *client, struct slice room, unsigned right);
 /* Its first token, or a fresh one: rooms that it may no longer read are left at once. False: the
  * reason is in *ret_fault, and all is as before. */
 bool client_take_token(struct client *client, struct slice text, struct native_fault *ret_fault);
+/* That was refused, and the client has been told: a bad token counts as a bad request. */
+void client_bad_token(struct client *client, const struct native_fault *fault);
 /* From the moment it is carried: a token is due in time, or will end. */
 void client_watch_token(struct client *client);

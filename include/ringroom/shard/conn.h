@@ -7,6 +7,7 @@
  *           likewise. */
 #pragma once
 
+#include "ringroom/base/ip.h"
 #include "ringroom/ring/stream.h"
 #include "ringroom/shard/session.h"
 #include "ringroom/shard/settings.h"
@@ -40,6 +41,7 @@ struct conn {
     struct list ready;     /* in the shard's list of those to flush; in none otherwise */
     struct list unblocked; /* in the shard's list of those whose stash can go on; or in none */
     struct timer timer;
+    struct meter_entry *account; /* its address's; NULL: it is not known, not metered, or no more */
 
     struct tls *tls;   /* NULL: plain, or closed */
     struct http *http; /* while CONN_HTTP */
@@ -62,6 +64,7 @@ struct conn {
     bool shut;       /* close_notify is in `sealed`, or gone */
     bool stopping;   /* the server is going away */
     bool polling;    /* a GET of ours waits at its session */
+    bool refused;    /* it was not let in, and is only told so: counted by the shard */
     char sid[SESSION_SID_BYTES]; /* the client's secret; of Engine.IO, the session that it uses */
 };
 
@@ -95,6 +98,33 @@ void conn_linger(struct conn *conn);
 void conn_start_alive_checks(struct conn *conn);
 /* The server is going away: come back after so long. */
 void conn_stop(struct conn *conn, uint64_t after_ms);
+
+/* conn_address.c: what one address may have at a time and by the second. */
+
+enum conn_limit { CONN_LIMIT_CONNECTIONS, CONN_LIMIT_HANDSHAKES, CONN_LIMIT_BAD_REQUESTS };
+
+struct conn_refusal {
+    enum conn_limit limit;
+    uint64_t retry_us; /* when another try makes sense */
+};
+
+/* It is now known, or known better, from where the connection comes: it counts as a new one of that
+ * address from here on, and no more as one of the address before, if any. The same address once
+ * more changes nothing. False: that address has as much as it may, and nothing has changed. */
+bool conn_set_address(struct conn *conn, const struct ip *ip, struct conn_refusal *ret_refusal);
+/* It counts no more. */
+void conn_leave_address(struct conn *conn);
+/* Is a request answered so, or a WebSocket closed so, for what the client has done wrong? */
+bool conn_status_is_bad(unsigned status);
+bool conn_code_is_bad(uint16_t code);
+/* A bad request has come from it: a breach of protocol, or a bad token. False: one too many, and
+ * why, unless ret_refusal is NULL. */
+bool conn_bad_request(struct conn *conn, struct conn_refusal *ret_refusal);
+/* A request is about to be answered so. False: it is a bad one too many, and has been answered
+ * conn_answer_refused() instead. */
+bool conn_may_answer(struct conn *conn, unsigned status);
+/* Answers 429, and ends the connection. */
+void conn_answer_refused(struct conn *conn, const struct conn_refusal *refusal);
 
 /* conn_input.c: bytes in. */
 void conn_bytes(struct stream *stream, struct slice bytes);

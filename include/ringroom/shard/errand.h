@@ -26,6 +26,7 @@ struct errand {
     struct post post;
     struct client *client; /* who waits at home; NULL: nobody */
     uint8_t outcome;       /* enum errand_outcome */
+    uint8_t faults;        /* a POST's: bad requests among its packets */
     uint32_t visited;      /* find: shards that did not have it */
     uint64_t user;         /* find: whose it must be; 0: of whoever knows the pid */
     struct buf bytes;      /* there: a request's body; back: packets as a payload */

@@ -11,6 +11,7 @@
 #include "ringroom/shard/metrics.h"
 #include "ringroom/sync/epoch.h"
 #include "ringroom/sync/inbox.h"
+#include "ringroom/sync/meter.h"
 
 struct mesh_node {
     struct inbox inbox;
@@ -22,10 +23,12 @@ struct mesh {
     uint32_t count;
     struct mesh_node *nodes;
     struct epoch epoch;
+    struct meter *meter;                    /* what each client address holds and takes */
     alignas(64) _Atomic uint64_t log_bytes; /* of all logs */
 };
 
-struct mesh *mesh_new(uint32_t count); /* NULL where memory has run out */
+/* For so many shards with so many connections in all. NULL where memory has run out. */
+struct mesh *mesh_new(uint32_t count, uint32_t connections);
 void mesh_free(struct mesh *mesh);
 
 /* The shard that owns the room of that name. */

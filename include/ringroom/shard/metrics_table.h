@@ -19,7 +19,13 @@
 METRIC(ACCEPTED_TLS, COUNTER, SUM, "ringroom_connections_accepted_total", "listener", "tls", "Connections accepted, by kind of listener")
 METRIC(ACCEPTED_PLAIN, COUNTER, SUM, "ringroom_connections_accepted_total", "listener", "plain", NULL)
 
+METRIC(UNMETERED, COUNTER, SUM, "ringroom_connections_unmetered_total", NULL, NULL, "Connections that limits by address do not count, for want of room in the meter")
+METRIC(BAD_REQUESTS, COUNTER, SUM, "ringroom_bad_requests_total", NULL, NULL, "Requests, handshakes, tokens and messages that were bad, as limits.bad_requests_per_ip counts them")
+
 METRIC(LIMITED_CONNECTIONS, COUNTER, SUM, "ringroom_limited_total", "limit", "connections", "Times that something was refused or ended by a limit, by its key of limits.*")
+METRIC(LIMITED_CONNECTIONS_PER_IP, COUNTER, SUM, "ringroom_limited_total", "limit", "connections_per_ip", NULL)
+METRIC(LIMITED_HANDSHAKES_PER_IP, COUNTER, SUM, "ringroom_limited_total", "limit", "handshakes_per_ip", NULL)
+METRIC(LIMITED_BAD_REQUESTS_PER_IP, COUNTER, SUM, "ringroom_limited_total", "limit", "bad_requests_per_ip", NULL)
 METRIC(LIMITED_MAX_MESSAGE, COUNTER, SUM, "ringroom_limited_total", "limit", "max_message", NULL)
 METRIC(LIMITED_MESSAGES_PER_SECOND, COUNTER, SUM, "ringroom_limited_total", "limit", "messages_per_second", NULL)
 METRIC(LIMITED_ROOMS_PER_CONNECTION, COUNTER, SUM, "ringroom_limited_total", "limit", "rooms_per_connection", NULL)

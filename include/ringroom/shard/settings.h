@@ -23,6 +23,9 @@ struct settings {
     uint32_t messages_per_second;  /* sends of one connection; 0 = no limit */
     uint32_t burst;                /* sends at once */
     uint32_t connections_max;      /* of one shard */
+    uint32_t connections_per_ip;   /* of the process, at a time; 0 = no limit */
+    uint32_t handshakes_per_ip;    /* new connections a second; 0 = no limit */
+    uint32_t bad_requests_per_ip;  /* a second; 0 = no limit */
     uint32_t rooms_per_connection; /* 0 = no limit */
     uint32_t members_per_room;     /* 0 = no limit */
     uint64_t memory_max;           /* bytes of all logs of the process; 0 = no limit */

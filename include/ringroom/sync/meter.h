@@ -39,6 +39,8 @@ void meter_free(struct meter *meter);
 int meter_hold(struct meter *meter, uint64_t hash, uint32_t max, struct meter_entry **ret_entry);
 /* Takes NULL. */
 void meter_release(struct meter_entry *entry);
+/* Of an entry that is held: is it that address's? */
+bool meter_is(const struct meter_entry *entry, uint64_t hash);
 
 /* A token bucket, by its arrival time (GCRA, the virtual scheduling of ITU-T I.371). */
 struct meter_rate {

@@ -11,6 +11,7 @@ enum { ANSWER_MAX = 1 << 20 };
 
 static struct buf out;
 
+/* 0 where the status that is told is that of the answer; or a negative errno. */
 static int answer_within(size_t max, const char *method, const char *path, const char *headers,
                          bool ready)
 {
@@ -24,9 +25,13 @@ static int answer_within(size_t max, const char *method, const char *path, const
     CU_ASSERT_EQUAL_FATAL(http_feed(http, slice_of(text), &used), HTTP_REQUEST);
     buf_deinit(&out);
     buf_init(&out, max);
-    int error = pages_answer(&out, http_request(http), true, ready, 1700000000000);
+    int status = pages_answer(&out, http_request(http), true, ready, 1700000000000);
     http_free(http);
-    return error;
+    if (status < 0)
+        return status;
+    snprintf(text, sizeof(text), "HTTP/1.1 %d ", status);
+    CU_ASSERT(out.len > strlen(text) && memcmp(out.data, text, strlen(text)) == 0);
+    return 0;
 }
 
 /* The status of the answer, which stands in `out` with a NUL behind it. */

@@ -266,7 +266,7 @@ static void test_config_keys__recovery_can_be_switched_off_either_way(void)
 static void test_config_keys__keys_to_come_are_unknown_for_now(void)
 {
     CU_ASSERT(set_refused("api.keys=[]", "no such key"));
-    CU_ASSERT(set_refused("limits.connections_per_ip=0", "the nearest is limits.connections"));
+    CU_ASSERT(set_refused("limits.users=0", "no such key"));
 }
 
 static void test_config_keys__the_groups_are_those_of_the_keys(void)

@@ -37,7 +37,7 @@ static void test_mesh__rooms_are_spread_over_all_shards(void)
 
 static void test_mesh__a_room_stays_with_its_owner(void)
 {
-    struct mesh *a = mesh_new(7), *b = mesh_new(7);
+    struct mesh *a = mesh_new(7, 100), *b = mesh_new(7, 100);
 
     CU_ASSERT_FATAL(a && b);
     for (unsigned room = 0; room < 1000; room++)
@@ -67,9 +67,9 @@ static void test_mesh__memory_running_out_leaves_nothing(void)
     for (long n = 0; !mesh; n++) {
         CU_ASSERT_FATAL(n < 10);
         mem_fail_after(n);
-        mesh = mesh_new(4);
+        mesh = mesh_new(4, 100);
         mem_fail_after(-1);
-        CU_ASSERT(mesh != NULL || n < 3);
+        CU_ASSERT(mesh != NULL || n < 5);
     }
     mesh_free(mesh);
 #endif

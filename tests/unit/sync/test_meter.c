@@ -45,6 +45,7 @@ static void test_meter__holds_as_many_as_it_may_for_each(void)
     CU_ASSERT_PTR_NULL(more);
     CU_ASSERT_EQUAL(meter_hold(meter, hash_number(2), 3, &other), 0);
     CU_ASSERT(other != entries[0]);
+    CU_ASSERT(meter_is(other, hash_number(2)) && !meter_is(other, hash_number(1)));
     meter_release(entries[0]);
     CU_ASSERT_EQUAL(meter_hold(meter, hash_number(1), 3, &entries[0]), 0);
     CU_ASSERT_EQUAL(meter_hold(meter, hash_number(1), 3, &more), -EUSERS);
