@@ -75,6 +75,8 @@ void client_bad_token(struct client *client, const struct native_fault *fault)
     if (!is_bad(fault))
         return;
     client->carrier->bad_request(client);
+    if (++client->bad_tokens >= CLIENT_BAD_TOKENS_MAX)
+        client->carrier->end(client, WS_CODE_UNAUTHORIZED, "too many bad tokens");
 }
 
 /* Monotonic. */

@@ -127,6 +127,21 @@ everyWay(last(WAYS), AUTH, (at) => {
       assert.equal(await knockStatus(at, await mint(fields)), 101, JSON.stringify(fields));
   });
 
+  test('the third bad token on a connection is its last', () => withClients(at, async (connect) => {
+    const stranger = await connect();
+    const friend = await connect(bearer(await mint()));
+    const room = freshRoom();
+    await friend.join(room);
+    for (const chat of [stranger, friend]) {
+      for (const token of ['x', await mint({ left: -1 })]) await chat.refused('unauthorized', 'auth', { token });
+      await chat.refused('bad_request', 'auth', { token: 5 }); // no token at all
+    }
+    assert.equal((await stranger.ask('auth', { token: await mint() })).ev, 'done');
+    await stranger.refused('unauthorized', 'auth', { token: 'x' }); // a good one in between makes up for none
+    await friend.refused('forbidden', 'auth', { token: await mint({ sub: 'ben' }) });
+    for (const chat of [stranger, friend]) assert.deepEqual(await chat.gone(), { code: 4001, reason: 'too many bad tokens' });
+  }));
+
   test('another user\'s token is forbidden on a live connection, a bad one an error, and it stays what it was', () => withClients(at, async (connect) => {
     const chat = await connect(bearer(await mint()));
     const room = freshRoom();

@@ -98,6 +98,27 @@ everyWay(last(WAYS), AUTH, (at) => {
     }
   }));
 
+  test('the third bad token ends the session', () => withSessions(at, async ({ polling, websocket }) => {
+    for (const open of [polling, websocket]) {
+      const session = await open();
+      const bad = `40${JSON.stringify({ token: await mint({ left: -1 }) })}`;
+      await session.say('40'); // none is not a bad one
+      assert.match(await session.next(), /^44/);
+      for (let i = 0; i < 2; i++) {
+        await session.say(bad);
+        assert.match(await session.next(), /^44/);
+      }
+      if (open === polling) {
+        await session.post(bad);
+        await session.assertGone();
+      } else {
+        session.say(bad);
+        assert.match(await session.next(), /^44/);
+        assert.equal(await session.gone(), 4001);
+      }
+    }
+  }));
+
   test('CONNECT may bring a fresh token for the same user, not one for another', () => withSessions(at, async ({ websocket }) => {
     const session = await websocket({ headers: bearer(await mint()).headers });
     await session.say(`40${JSON.stringify({ token: await mint({ sub: 'ben' }) })}`);

@@ -16,8 +16,9 @@
 #include "ringroom/shard/view.h"
 
 enum {
-    CLIENT_LETTERS_MAX = 128, /* letters under way to other shards */
-    CLIENT_REFUSALS_MAX = 10, /* rate-limited sends in a row, then the client is sent away */
+    CLIENT_LETTERS_MAX = 128,  /* letters under way to other shards */
+    CLIENT_REFUSALS_MAX = 10,  /* rate-limited sends in a row, then the client is sent away */
+    CLIENT_BAD_TOKENS_MAX = 3, /* bad tokens, then likewise */
 };
 
 struct client;
@@ -66,6 +67,7 @@ struct client {
     uint32_t letters;   /* asks and leaves not home yet */
     uint32_t rooms;     /* in `members` */
     uint8_t refusals;   /* rate-limited in a row */
+    uint8_t bad_tokens; /* that it has brought since it is carried */
     bool waiting;       /* an answer is due before the next request may be acted on */
 };
 
@@ -142,7 +144,7 @@ bool client_may(const struct client *client, struct slice room, unsigned right);
 /* Its first token, or a fresh one: rooms that it may no longer read are left at once. False: the
  * reason is in *ret_fault, and all is as before. */
 bool client_take_token(struct client *client, struct slice text, struct native_fault *ret_fault);
-/* That was refused, and the client has been told: a bad token counts as a bad request. */
+/* That was refused, and the client has been told: a bad token counts, the third ends the client. */
 void client_bad_token(struct client *client, const struct native_fault *fault);
 /* From the moment it is carried: a token is due in time, or will end. */
 void client_watch_token(struct client *client);
