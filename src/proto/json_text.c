@@ -1,4 +1,5 @@
-/* json_text.c - writing JSON, and walking over JSON that a parser has found valid. */
+/* json_text.c - writing JSON, and walking over JSON, most of it after a parser has found it valid.
+ */
 #include "ringroom/proto/json_text.h"
 #include "ringroom/base/encode.h"
 
@@ -211,6 +212,18 @@ struct slice json_raw_member(struct slice text, const char *key)
             return value;
     }
     return (struct slice){0};
+}
+
+bool json_values_within(struct slice text, size_t max)
+{
+    size_t values = 1;
+
+    for (size_t at = 0; at < text.len && values <= max;) {
+        uint8_t c = text.data[at];
+        values += c == ',' || c == '[' || c == '{';
+        at = c == '"' ? skip_string(text, at) : at + 1;
+    }
+    return values <= max;
 }
 
 static bool is_digit(uint8_t c)

@@ -231,6 +231,8 @@ bool native_parse(struct slice text, struct native_request *request, struct nati
     *request = (struct native_request){0};
     json_t *json = request_load(text);
     request->json = json;
+    if (!json && !json_values_within(text, REQUEST_VALUES_MAX))
+        return request_refuse(ret_fault, "the message holds more than 65536 values");
     if (!json) {
         *ret_fault =
             (struct native_fault){"bad_json", "the message is not valid JSON, or has a key twice"};

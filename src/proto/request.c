@@ -13,6 +13,9 @@ enum {
 json_t *request_load(struct slice text)
 {
     json_error_t error;
+
+    if (!json_values_within(text, REQUEST_VALUES_MAX))
+        return NULL;
     json_t *json = json_loadb((const char *)text.data, text.len, PARSE_FLAGS, &error);
 
     if (json || json_error_code(&error) != json_error_numeric_overflow)

@@ -8,9 +8,14 @@
 
 #include <jansson.h>
 
+/* Values in the JSON of one request, as json_values_within() counts. A tree of so many is about
+ * 16 MiB, and a few milliseconds of a shard's time, however long a message may be. */
+#define REQUEST_VALUES_MAX 65536
+
 /* The tree, of any kind of value, without doubled keys; every number in it is a real. NULL where
- * the text is no JSON. Numbers beyond a double's reach are replaced by smaller ones that are still
- * above 2^53: only values that are passed on raw may hold such numbers. */
+ * the text is no JSON, or has too many values. Numbers beyond a double's reach are replaced by
+ * smaller ones that are still above 2^53: only values that are passed on raw may hold such numbers.
+ */
 json_t *request_load(struct slice text);
 
 /* Sets the fault and returns false. `message` is static text. */

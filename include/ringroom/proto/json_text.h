@@ -24,6 +24,11 @@ bool json_raw_is(struct slice raw, const char *text);
  * escapes. */
 struct slice json_raw_member(struct slice text, const char *key);
 
+/* False where `text`, which need not be valid, may hold more than `max` values; an empty array or
+ * object counts as two. A tree takes a hundred times the bytes of the shortest values: so it is
+ * asked before one is built. */
+bool json_values_within(struct slice text, size_t max);
+
 /* A copy of `text` in which every number fits a double, valid exactly where `text` is; whole
  * numbers above 2^53 stay above. For parsers that refuse larger ones. 0, -ENOBUFS, -ENOMEM. */
 int json_tame_numbers(struct buf *out, struct slice text);

@@ -489,6 +489,29 @@ static void test_json_text__whole_numbers_beyond_2_to_the_53_stay_beyond(void)
     }
 }
 
+static void test_json_text__values_are_counted_before_they_are_parsed(void)
+{
+    static const struct {
+        const char *text;
+        size_t values;
+    } all[] = {
+        {"1", 1},       {"\"a,[{\"", 1},    {"\"\\\",[{\"", 1},
+        {"[1,2,3]", 4}, {"[[1],[2,3]]", 6}, {"{\"a\":1,\"b\":{\"c\":[]}}", 5},
+        {"", 1},        {"\"", 1},          {"\"\\", 1},
+        {",,,", 4},     {"[\"a,", 2},
+    };
+
+    for (size_t i = 0; i < array_len(all); i++) {
+        size_t len = strlen(all[i].text);
+        char *text =
+            malloc(len ? len : 1); /* of its own, so that a sanitizer sees a read beyond it */
+        memcpy(text, all[i].text, len);
+        CU_ASSERT(json_values_within(slice_make(text, len), all[i].values));
+        CU_ASSERT(!json_values_within(slice_make(text, len), all[i].values - 1));
+        free(text);
+    }
+}
+
 UNIT_MAIN("proto/json_text", UNIT_TEST(test_json_text__strings_are_escaped_as_little_as_may_be),
           UNIT_TEST(test_json_text__any_byte_is_escaped_wherever_it_stands),
           UNIT_TEST(test_json_text__writing_stops_at_the_bound),
@@ -499,4 +522,5 @@ UNIT_MAIN("proto/json_text", UNIT_TEST(test_json_text__strings_are_escaped_as_li
           UNIT_TEST(test_json_text__values_are_taken_in_turn),
           UNIT_TEST(test_json_text__a_raw_string_is_compared_by_what_it_says),
           UNIT_TEST(test_json_text__tamed_text_is_valid_exactly_where_it_was),
-          UNIT_TEST(test_json_text__whole_numbers_beyond_2_to_the_53_stay_beyond))
+          UNIT_TEST(test_json_text__whole_numbers_beyond_2_to_the_53_stay_beyond),
+          UNIT_TEST(test_json_text__values_are_counted_before_they_are_parsed))

@@ -337,17 +337,36 @@ static void test_native__typing_is_on_or_off(void)
     done();
 }
 
+/* A tree takes a hundred times the bytes of the shortest values. */
+static void test_native__values_are_bounded(void)
+{
+    static char text[2 * 65536 + 100];
+    enum { AROUND = 4 }; /* the object, its op, its room, and the array */
+
+    for (int beyond = 0; beyond < 2; beyond++) {
+        size_t at = (size_t)sprintf(text, "{\"op\":\"send\",\"room\":\"r\",\"data\":[");
+        for (int i = 0; i < 65536 - AROUND + beyond - 1; i++)
+            at += (size_t)sprintf(text + at, "1,");
+        strcpy(text + at, "1]}");
+        if (beyond)
+            CU_ASSERT(refused(text, "bad_request", "the message holds more than 65536 values"));
+        if (!beyond)
+            CU_ASSERT(parse(text));
+    }
+    done();
+}
+
 static void test_native__nesting_is_bounded(void)
 {
-    static char text[2 * 100000 + 100];
+    static char text[2 * 50000 + 100];
 
-    for (size_t depth = 100; depth <= 100000; depth *= 10) {
+    for (size_t depth = 50; depth <= 50000; depth *= 10) {
         char *at = stpcpy(text, "{\"op\":\"send\",\"room\":\"r\",\"data\":");
         memset(at, '[', depth);
         memset(at + depth, ']', depth);
         strcpy(at + 2 * depth, "}");
         bool taken = parse(text);
-        CU_ASSERT(taken == (depth <= 1000));
+        CU_ASSERT(taken == (depth <= 500));
         CU_ASSERT(taken ? request.data_raw.len == 2 * depth : strcmp(fault.code, "bad_json") == 0);
     }
     done();
@@ -882,8 +901,8 @@ UNIT_MAIN("proto/native", UNIT_TEST(test_native__every_op_is_known),
           UNIT_TEST(test_native__send_passes_values_on_as_they_were_written),
           UNIT_TEST(test_native__a_cid_is_a_string_of_1_to_64_bytes),
           UNIT_TEST(test_native__history_has_one_direction_and_a_limit),
-          UNIT_TEST(test_native__typing_is_on_or_off), UNIT_TEST(test_native__nesting_is_bounded),
-          UNIT_TEST(test_native__hello_has_its_fields),
+          UNIT_TEST(test_native__typing_is_on_or_off), UNIT_TEST(test_native__values_are_bounded),
+          UNIT_TEST(test_native__nesting_is_bounded), UNIT_TEST(test_native__hello_has_its_fields),
           UNIT_TEST(test_native__joined_has_its_fields),
           UNIT_TEST(test_native__replies_have_their_fields),
           UNIT_TEST(test_native__events_have_their_fields),

@@ -464,6 +464,20 @@ static void test_socketio_parse__a_namespace_has_bounds_and_no_query(void)
     done();
 }
 
+static void test_socketio_parse__values_are_bounded(void)
+{
+    static char text[2 * 65536 + 100];
+
+    for (int beyond = 0; beyond < 2; beyond++) {
+        size_t at = (size_t)sprintf(text, "2[\"x\"");
+        for (int i = 0; i < 65536 - 2 + beyond; i++) /* beside the array and the name */
+            at += (size_t)sprintf(text + at, ",1");
+        strcpy(text + at, "]");
+        CU_ASSERT(parse(text) == !beyond);
+    }
+    done();
+}
+
 static void test_socketio_parse__nesting_is_bounded(void)
 {
     static char text[2 * 100000 + 100];
@@ -743,6 +757,7 @@ UNIT_MAIN("proto/socketio_parse",
           UNIT_TEST(test_socketio_parse__a_refused_packet_leaves_the_result_alone),
           UNIT_TEST(test_socketio_parse__any_cut_of_a_packet_is_read_within_its_bounds),
           UNIT_TEST(test_socketio_parse__a_namespace_has_bounds_and_no_query),
+          UNIT_TEST(test_socketio_parse__values_are_bounded),
           UNIT_TEST(test_socketio_parse__nesting_is_bounded),
           UNIT_TEST(test_socketio_parse__a_client_says_where_it_comes_back_to),
           UNIT_TEST(test_socketio_parse__an_offset_comes_back_as_it_was_given),
