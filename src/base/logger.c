@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -20,10 +21,11 @@ enum {
 /* What one write(2) may be to a pipe without being torn by another's. */
 static_assert(LINE_MAX_BYTES <= PIPE_BUF, "lines of several threads never mix");
 
-/* Written by logger_init() before any thread starts, only read from then on. */
+/* Level and form may change at any time (relaxed: no memory goes with them); `journal` is written
+ * before any thread starts. */
 static struct {
-    enum logger_level level;
-    bool json;
+    _Atomic(enum logger_level) level;
+    _Atomic bool json;
     bool journal; /* standard error is systemd's journal, which stamps lines itself */
 } logger = {.level = LOGGER_INFO};
 
@@ -35,16 +37,21 @@ struct line {
     size_t len;
 };
 
+void logger_change(enum logger_level level, bool json)
+{
+    atomic_store_explicit(&logger.level, level, memory_order_relaxed);
+    atomic_store_explicit(&logger.json, json, memory_order_relaxed);
+}
+
 void logger_init(enum logger_level level, bool json)
 {
-    logger.level = level;
-    logger.json = json;
+    logger_change(level, json);
     logger.journal = getenv("JOURNAL_STREAM") != NULL;
 }
 
 bool logger_enabled(enum logger_level level)
 {
-    return level <= logger.level;
+    return level <= atomic_load_explicit(&logger.level, memory_order_relaxed);
 }
 
 static void line_add(struct line *line, const char *data, size_t len)
@@ -178,7 +185,7 @@ void logger_write(enum logger_level level, const char *format, ...)
     size_t len = (size_t)n < sizeof(text) ? (size_t)n : cut_len(text);
 
     line.len = 0;
-    if (logger.json)
+    if (atomic_load_explicit(&logger.json, memory_order_relaxed))
         line_make_json(&line, level, text, len);
     else
         line_make_text(&line, level, text, len);

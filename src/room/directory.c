@@ -78,20 +78,54 @@ static void new_epoch(char epoch[ROOM_EPOCH_BYTES])
     encode_base64url(epoch, bits, sizeof(bits));
 }
 
+/* What the rules say of the room. */
+static struct log_limits limits_of(const struct room *room)
+{
+    return (struct log_limits){.ttl_ms = (uint64_t)room->retention.ttl_s * 1000,
+                               .ttl_from = room->retention.ttl_from,
+                               .messages_max = room->retention.max_messages,
+                               .bytes_max = room->retention.max_bytes,
+                               .window_bytes = room->directory->delivery_window};
+}
+
 /* An empty log, numbered from 1, under a new epoch. */
 static void begin_life(struct room *room)
 {
-    const struct directory *directory = room->directory;
-
-    room->retention = retention_for(directory->rules, room_name(room));
-    struct log_limits limits = {.ttl_ms = (uint64_t)room->retention.ttl_s * 1000,
-                                .ttl_from = room->retention.ttl_from,
-                                .messages_max = room->retention.max_messages,
-                                .bytes_max = room->retention.max_bytes,
-                                .window_bytes = directory->delivery_window};
+    room->retention = retention_for(room->directory->rules, room_name(room));
+    struct log_limits limits = limits_of(room);
     log_init(&room->log, &room->directory->env, &limits);
     new_epoch(room->epoch);
     atomic_init(&room->closed, false);
+}
+
+static bool same_retention(const struct retention *a, const struct retention *b)
+{
+    return a->ttl_s == b->ttl_s && a->ttl_from == b->ttl_from &&
+           a->max_messages == b->max_messages && a->max_bytes == b->max_bytes;
+}
+
+/* The sweep frees the room where nothing is left of it, which must not happen under our walk. */
+static void reload_room(struct room *room, bool same_window, uint64_t now_ms)
+{
+    struct retention retention = retention_for(room->directory->rules, room_name(room));
+
+    if (same_window && same_retention(&retention, &room->retention))
+        return;
+    room->retention = retention;
+    struct log_limits limits = limits_of(room);
+    log_set_limits(&room->log, &limits, now_ms);
+    wheel_set(room->directory->wheel, &room->sweep, now_ms);
+}
+
+void directory_reload(struct directory *directory, const struct retention_rules *rules,
+                      uint64_t delivery_window, uint64_t now_ms)
+{
+    bool same_window = delivery_window == directory->delivery_window;
+
+    directory->rules = rules;
+    directory->delivery_window = delivery_window;
+    for (struct table_link *link = NULL; (link = table_next(&directory->rooms, link));)
+        reload_room(container_of(link, struct room, link), same_window, now_ms);
 }
 
 struct room *directory_open(struct directory *directory, struct slice name)

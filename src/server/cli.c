@@ -64,7 +64,9 @@ static void print_help(enum command command, FILE *out)
         break;
     case COMMAND_SERVE:
         fputs("Usage: ringroom serve [--config FILE] [--set KEY=VALUE]...\n\n"
-              "Serves until SIGTERM or SIGINT. Once it accepts connections it prints a line\n"
+              "Serves until SIGTERM or SIGINT; on SIGHUP it reads its configuration, certificate "
+              "and\n"
+              "keys again. Once it accepts connections it prints a line\n"
               "`ready https://ADDRESS:PORT` for each listener. Logs go to standard "
               "error.\n\n" OPTIONS_TEXT KEYS_TEXT,
               out);
@@ -388,7 +390,7 @@ static int see_doctor(const struct config_source *source, const struct config_ma
 
 bool cli_run(int argc, const char *const *argv, const char *const *environment,
              const struct config_machine *machine, FILE *out, FILE *err, struct config *ret_config,
-             int *ret_status)
+             struct cli_source *ret_source, int *ret_status)
 {
     struct request request = {.source.environment = environment};
     struct config config;
@@ -417,12 +419,14 @@ bool cli_run(int argc, const char *const *argv, const char *const *environment,
         serve = request.command == COMMAND_SERVE;
         if (serve) {
             *ret_config = config;
+            *ret_source = (struct cli_source){.source = request.source, .sets = request.sets};
         } else {
             status = check(&config, out, err);
             config_deinit(&config);
         }
     }
-    mem_free(request.sets);
+    if (!serve)
+        mem_free(request.sets);
     *ret_status = status;
     return serve;
 }

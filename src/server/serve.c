@@ -3,7 +3,6 @@
 #include "ringroom/base/clock.h"
 #include "ringroom/base/hash.h"
 #include "ringroom/base/mem.h"
-#include "ringroom/server/auth_keys.h"
 #include "ringroom/wire/tls.h"
 #include "server_core.h"
 
@@ -87,8 +86,8 @@ static void plan_worker(struct server *server, uint32_t index)
     worker->cpu = cpu_for(index, server->config->shards);
     worker->plan = (struct shard_plan){.index = index,
                                        .mesh = server->mesh,
-                                       .settings = &server->settings,
-                                       .tls = server->tls,
+                                       .settings = &server->config->settings,
+                                       .tls = server->now->tls,
                                        .listeners_count = sockets->count,
                                        .on_obeyed = obeyed,
                                        .user = worker};
@@ -156,7 +155,7 @@ static void warn_if_open(const struct server *server)
 {
     char text[CONFIG_ADDRESS_BYTES];
 
-    if (server->settings.auth_mode != AUTH_OPEN)
+    if (server->config->settings.auth_mode != AUTH_OPEN)
         return;
     for (size_t i = 0; i < server->sockets.count; i++) {
         if (config_address_is_loopback(&server->sockets.addresses[i]))
@@ -176,28 +175,6 @@ static bool is_shortage(int error)
     return error == -ENOMEM || error == -ENOBUFS || error == -EMFILE || error == -ENFILE;
 }
 
-/* Certificate and key, and what is stapled to them. As prepare(). */
-static int prepare_tls(struct server *server)
-{
-    const struct config *config = server->config;
-    char why[1024] = "";
-
-    if (tls_server_new(config->tls_cert, config->tls_key, &server->tls, why, sizeof(why)) != 0) {
-        fprintf(stderr, "ringroom: tls.cert: %s, tls.key: %s: %s\n", config->tls_cert,
-                config->tls_key, why);
-        return EXIT_WRONG;
-    }
-    int stale =
-        config->tls_ocsp ? tls_server_staple(server->tls, config->tls_ocsp, why, sizeof(why)) : 0;
-    if (stale < 0) {
-        fprintf(stderr, "ringroom: tls.ocsp: %s: %s\n", config->tls_ocsp, why);
-        return EXIT_WRONG;
-    }
-    if (stale)
-        logger_write(LOGGER_WARN, "tls.ocsp: %s", why);
-    return 0;
-}
-
 /* 0, or the exit status with its reason printed. */
 static int prepare(struct server *server)
 {
@@ -211,12 +188,9 @@ static int prepare(struct server *server)
     if (activation_take(&activation, config, why, sizeof(why)) != 0)
         return fail(EXIT_WRONG, why);
     bool tls = activation.count ? activation.tls_count > 0 : config->listen.count > 0;
-    if (tls && prepare_tls(server) != 0)
-        return EXIT_WRONG;
-    int error = auth_keys_open(config, &server->token_keys, why, sizeof(why));
+    int error = generation_open(server->now, tls, why, sizeof(why));
     if (error)
         return fail(is_shortage(error) ? EXIT_FAILURE : EXIT_WRONG, why);
-    server->settings.token_keys = server->token_keys;
     error = sockets_open(&server->sockets, config, &activation, why, sizeof(why));
     if (error)
         return fail(is_shortage(error) ? EXIT_FAILURE : EXIT_WRONG, why);
@@ -272,7 +246,7 @@ static bool stop(struct server *server)
     return wait_stopped(server, clock_mono_ms() + CUT_MS, false);
 }
 
-static void tell_ready(const struct server *server)
+void server_tell_ready(const struct server *server)
 {
     char status[PULSE_STATUS_BYTES], text[PULSE_STATUS_BYTES + 16];
 
@@ -309,10 +283,14 @@ static bool run_until_signal(struct server *server)
                  server->config->shards == 1 ? "" : "s");
     warn_if_open(server);
     process_warn_if_root();
-    tell_ready(server);
-    do
+    server_tell_ready(server);
+    do {
         signal = server_wait(server, UINT64_MAX);
-    while (signal != SIGTERM && signal != SIGINT);
+        if (signal == SIGHUP)
+            reload_begin(server);
+        else
+            reload_turn(server);
+    } while (signal != SIGTERM && signal != SIGINT);
     return stop(server);
 }
 
@@ -327,42 +305,61 @@ static void block_signals(sigset_t *signals)
     signal(SIGPIPE, SIG_IGN);
 }
 
-int serve(const struct config *config)
+/* The process is made ready; the rest can be undone. 0, or the exit status with its reason printed.
+ */
+static int make_ready(struct server *server)
 {
-    struct server server = {.config = config,
-                            .settings = config->settings,
-                            .main_thread = pthread_self(),
-                            .lock = PTHREAD_MUTEX_INITIALIZER,
-                            .changed = PTHREAD_COND_INITIALIZER};
-
-    logger_init(config->log_level, config->log_format == LOG_FORMAT_JSON);
-    block_signals(&server.signals);
-    process_close(config->core_dumps);
+    logger_init(server->config->log_level, server->config->log_format == LOG_FORMAT_JSON);
+    block_signals(&server->signals);
+    process_close(server->config->core_dumps);
     process_raise_files();
     mem_init();
     if (!tls_init())
         return fail(EXIT_FAILURE, "OpenSSL was in use before its allocator could be set");
     hash_init();
-    pulse_init(&server.pulse);
-    int status = prepare(&server);
-    bool taken = false; /* the shards have the sockets */
-    if (!status && start_workers(&server) != 0)
-        status = fail(EXIT_FAILURE, server.why);
-    else if (!status) {
-        taken = true;
-        if (!run_until_signal(&server)) {
-            logger_write(LOGGER_ERROR, "connections did not end when cut: leaving all the same");
-            _exit(EXIT_FAILURE);
-        }
-        for (uint32_t i = 0; i < config->shards; i++)
-            shard_command(server.mesh, i, &server.workers[i].exit, SHARD_EXIT);
-        join_workers(&server, config->shards);
-        logger_write(LOGGER_INFO, "stopped");
+    pulse_init(&server->pulse);
+    return prepare(server);
+}
+
+/* From the start of the threads to their end. */
+static int run(struct server *server, bool *ret_taken)
+{
+    if (start_workers(server) != 0)
+        return fail(EXIT_FAILURE, server->why);
+    *ret_taken = true;
+    if (!run_until_signal(server)) {
+        logger_write(LOGGER_ERROR, "connections did not end when cut: leaving all the same");
+        _exit(EXIT_FAILURE);
     }
+    for (uint32_t i = 0; i < server->config->shards; i++)
+        shard_command(server->mesh, i, &server->workers[i].exit, SHARD_EXIT);
+    join_workers(server, server->config->shards);
+    logger_write(LOGGER_INFO, "stopped");
+    return EXIT_SUCCESS;
+}
+
+int serve(struct config *config, const struct config_source *source)
+{
+    struct server server = {.source = source,
+                            .now = generation_new(),
+                            .main_thread = pthread_self(),
+                            .lock = PTHREAD_MUTEX_INITIALIZER,
+                            .changed = PTHREAD_COND_INITIALIZER};
+    bool taken = false; /* the shards have the sockets */
+
+    if (!server.now) {
+        config_deinit(config);
+        return fail(EXIT_FAILURE, "out of memory");
+    }
+    server.now->config = *config;
+    server.config = &server.now->config;
+    int status = make_ready(&server);
+    if (!status)
+        status = run(&server, &taken);
     sockets_free(&server.sockets, !taken);
     mesh_free(server.mesh);
     mem_free(server.workers);
-    tls_server_free(server.tls);
-    token_keys_free(server.token_keys);
+    generation_free(server.old);
+    generation_free(server.now);
     return status;
 }

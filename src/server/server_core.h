@@ -18,7 +18,14 @@ struct worker {
     struct shard *shard;
     pthread_t thread;
     int cpu; /* -1: not pinned */
-    struct shard_command stop, cut, exit, pulse;
+    struct shard_command stop, cut, exit, pulse, reload;
+};
+
+/* A configuration with all that was read because of it; unchanged while shards see it. */
+struct generation {
+    struct config config;          /* its settings are the shards' */
+    struct token_keys *token_keys; /* NULL: none */
+    struct tls_server *tls;        /* NULL: no socket is for TLS */
 };
 
 /* pulse.c: the shards' signs of life, and what the service manager is told of them. */
@@ -32,10 +39,11 @@ struct pulse {
 };
 
 struct server {
-    const struct config *config;
-    struct settings settings;      /* what the shards see: the configuration's, and the keys */
-    struct token_keys *token_keys; /* NULL: none */
-    struct tls_server *tls;
+    const struct config_source *source;
+    struct generation *now;
+    struct generation *old;      /* what a reload has replaced, until no shard sees it; else NULL */
+    bool reload_again;           /* asked for meanwhile */
+    const struct config *config; /* of `now` */
     struct mesh *mesh;
     struct sockets sockets;
     struct worker *workers;
@@ -57,6 +65,21 @@ struct server {
 /* The next signal, a shard's (an order has been obeyed) among them; 0 where none has come by
  * `until_ms` (UINT64_MAX: no limit). Meanwhile pulses go on. */
 int server_wait(struct server *server, uint64_t until_ms);
+
+/* READY=1: after the start, and after each reload. */
+void server_tell_ready(const struct server *server);
+
+/* generation.c. Zeroed; NULL where memory has run out. */
+struct generation *generation_new(void);
+/* Reads what generation->config names; the certificate where `tls`. 0 or a negative errno with a
+ * plain sentence. */
+int generation_open(struct generation *generation, bool tls, char *ret_why, size_t why_bytes);
+void generation_free(struct generation *generation); /* takes NULL; its config too */
+
+/* Reads the configuration again and, where it is good, hands it out. */
+void reload_begin(struct server *server);
+/* Ends one that all shards have taken; begins the next where one was asked for. */
+void reload_turn(struct server *server);
 
 /* Whether somebody wants to know, as the environment says. */
 void pulse_init(struct pulse *pulse);

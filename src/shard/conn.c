@@ -20,11 +20,10 @@ static void set_timer(struct conn *conn, uint64_t in_ms)
 /* Keeping alive: judged by what was received, never by what was sent. */
 static void check_alive(struct conn *conn, uint64_t now_ms)
 {
-    const struct settings *settings = conn->shard->settings;
     uint64_t silent_ms = now_ms - conn->heard_ms;
-    uint64_t ping_ms = (uint64_t)settings->ping_interval_s * 1000;
+    uint64_t ping_ms = (uint64_t)conn->ping_interval_s * 1000;
 
-    if (silent_ms >= (uint64_t)settings->idle_timeout_s * 1000) {
+    if (silent_ms >= (uint64_t)conn->idle_timeout_s * 1000) {
         /* Its pongs may wait behind requests that are not read, since it does not read the replies.
          */
         if (conn->out.len > CONN_OUT_HIGH)
@@ -250,6 +249,8 @@ static struct conn *conn_new(struct shard *shard)
     if (!conn)
         return NULL;
     conn->shard = shard;
+    conn->ping_interval_s = shard->settings->ping_interval_s;
+    conn->idle_timeout_s = shard->settings->idle_timeout_s;
     client_init(&conn->client, shard, &carrier);
     timer_init(&conn->timer, timer_fired);
     list_init(&conn->link);

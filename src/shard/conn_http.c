@@ -177,8 +177,7 @@ void conn_http_answered(struct conn *conn, bool keep_alive)
         return;
     }
     http_next(conn->http);
-    wheel_set(&shard->wheel, &conn->timer,
-              shard->now_ms + (uint64_t)shard->settings->idle_timeout_s * 1000);
+    wheel_set(&shard->wheel, &conn->timer, shard->now_ms + (uint64_t)conn->idle_timeout_s * 1000);
     conn_want_flush(conn);
 }
 

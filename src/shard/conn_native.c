@@ -28,7 +28,7 @@ void conn_native_hello(struct conn *conn)
     const struct settings *settings = conn->shard->settings;
     struct native_hello hello = {.sid = slice_make(conn->sid, IDENTITY_SECRET_BYTES),
                                  .uid = client_uid(&conn->client),
-                                 .ping_ms = (uint64_t)settings->ping_interval_s * 1000,
+                                 .ping_ms = (uint64_t)conn->ping_interval_s * 1000,
                                  .max_message = settings->max_message};
 
     reply(conn, native_hello(shard_text(conn->shard), &hello));

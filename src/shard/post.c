@@ -207,6 +207,10 @@ static void act(struct shard *shard, struct post *post)
     case POST_PULSE:
         show_pulse(shard, command_of(post));
         break;
+    case POST_RELOAD:
+        shard_reload(shard, command_of(post)->settings, command_of(post)->tls);
+        shard_obeyed(shard, command_of(post));
+        break;
     default:
         if (post->answered)
             came_home(shard, post);
@@ -232,7 +236,8 @@ void shard_command(struct mesh *mesh, uint32_t index, struct shard_command *comm
     static const enum post_kind kinds[] = {[SHARD_STOP] = POST_STOP,
                                            [SHARD_CUT] = POST_CUT,
                                            [SHARD_EXIT] = POST_EXIT,
-                                           [SHARD_PULSE] = POST_PULSE};
+                                           [SHARD_PULSE] = POST_PULSE,
+                                           [SHARD_RELOAD] = POST_RELOAD};
     struct post *post = container_of(&command->letter, struct post, letter);
 
     static_assert(sizeof(struct post) <= offsetof(struct shard_command, obeyed),

@@ -35,6 +35,16 @@ void session_new_sid(const struct shard *shard, char sid[SESSION_SID_BYTES])
     memcpy(sid, text, SESSION_SID_BYTES);
 }
 
+static void choose_beat(const struct shard *shard, struct session *session)
+{
+    const struct settings *settings = shard->settings;
+    bool chat = session->kind == SESSION_CHAT;
+
+    session->ping_ms = chat ? settings->ping_interval_s * 1000 : TEST_PING_MS;
+    session->timeout_ms =
+        chat ? (settings->idle_timeout_s - settings->ping_interval_s) * 1000 : TEST_TIMEOUT_MS;
+}
+
 struct session *session_new(struct shard *shard, enum session_kind kind)
 {
     struct session *session = mem_zalloc(sizeof(*session));
@@ -42,6 +52,7 @@ struct session *session_new(struct shard *shard, enum session_kind kind)
     if (!session)
         return NULL;
     session->kind = (uint8_t)kind;
+    choose_beat(shard, session);
     list_init(&session->detached);
     buf_init(&session->later, session_out_max(shard, kind));
     session_new_sid(shard, session->sid);
@@ -100,20 +111,6 @@ void session_free(struct shard *shard, struct session *session)
     mem_free_wiped(session);
 }
 
-uint32_t session_ping_ms(const struct shard *shard, const struct session *session)
-{
-    return session->kind == SESSION_CHAT ? shard->settings->ping_interval_s * 1000 : TEST_PING_MS;
-}
-
-uint32_t session_timeout_ms(const struct shard *shard, const struct session *session)
-{
-    const struct settings *settings = shard->settings;
-
-    return session->kind == SESSION_CHAT
-               ? (settings->idle_timeout_s - settings->ping_interval_s) * 1000
-               : TEST_TIMEOUT_MS;
-}
-
 uint32_t session_payload_max(const struct shard *shard, enum session_kind kind)
 {
     return kind == SESSION_CHAT ? (uint32_t)shard->http_limits.body_bytes_max : TEST_PAYLOAD_MAX;
@@ -160,8 +157,8 @@ int session_open(const struct shard *shard, const struct session *session, bool 
 {
     struct engineio_open open = {.sid = slice_make(session->sid, SESSION_SID_BYTES),
                                  .upgrades = upgrades,
-                                 .ping_interval_ms = session_ping_ms(shard, session),
-                                 .ping_timeout_ms = session_timeout_ms(shard, session),
+                                 .ping_interval_ms = session->ping_ms,
+                                 .ping_timeout_ms = session->timeout_ms,
                                  .max_payload = session_payload_max(shard, session->kind)};
 
     return engineio_open(out, &open);
@@ -171,7 +168,7 @@ int session_open(const struct shard *shard, const struct session *session, bool 
 
 static void rest_until_ping(struct shard *shard, struct session *session)
 {
-    uint64_t due_ms = shard->now_ms + session_ping_ms(shard, session);
+    uint64_t due_ms = shard->now_ms + session->ping_ms;
 
     if (session->kind == SESSION_CHAT)
         due_ms -= due_ms % BEAT_GRAIN_MS; /* never later: the client counts as well */
@@ -236,7 +233,7 @@ void session_beat(struct client *client)
             return;
         session_sent_ping(session);
         session->ping_sent = true;
-        session->beat_ms += session_timeout_ms(shard, session);
+        session->beat_ms += session->timeout_ms;
     }
     set_beat(client);
 }
@@ -376,6 +373,14 @@ void session_forget_due(struct timer *timer, uint64_t now_ms)
         forget_oldest(shard);
     }
     set_forget_timer(shard);
+}
+
+void session_reload(struct shard *shard)
+{
+    while (shard->detached_count > session_recoverable_max(shard))
+        forget_oldest(shard);
+    if (!list_empty(&shard->detached)) /* sooner than before, perhaps */
+        wheel_set(&shard->wheel, &shard->forget, shard->now_ms);
 }
 
 void session_forget_all(struct shard *shard)

@@ -195,6 +195,17 @@ void shard_free(struct shard *shard)
     mem_free(shard);
 }
 
+void shard_reload(struct shard *shard, const struct settings *settings, struct tls_server *tls)
+{
+    DCHECK(settings->max_message == shard->settings->max_message); /* what buffers are made for */
+    shard->settings = settings;
+    shard->tls = tls;
+    shard->directory.env.bytes_max = settings->memory_max;
+    directory_reload(&shard->directory, &settings->retention, settings->delivery_window,
+                     shard->now_ms);
+    session_reload(shard);
+}
+
 /* One turn */
 
 static uint64_t wait_ms(const struct shard *shard)

@@ -97,6 +97,8 @@ void client_expiry_fired(struct timer *timer, uint64_t now_ms);
 
 /* post.c: letters. */
 void shard_drain_inbox(struct shard *shard);
+/* shard.c: lets go of the old ones. No pointer into settings is kept beyond a turn, but here. */
+void shard_reload(struct shard *shard, const struct settings *settings, struct tls_server *tls);
 /* An order has been carried out: the command is the server's again. */
 void shard_obeyed(struct shard *shard, struct shard_command *command);
 /* Sends an ask to the owner of its room, or answers it on the spot. The answer, or a refusal, goes

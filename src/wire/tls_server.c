@@ -1,7 +1,8 @@
 /* tls_server.c - the certificate and the settings that all sessions share.
  *
- * One context serves all threads: its ticket key is drawn when it is made and never changes, so a
- * session begun on one shard resumes on any other, and nothing is kept here for it. */
+ * One context serves all threads: its ticket key is drawn when it is made, or taken from the one
+ * that was there before it, and never changes. So a session begun on one shard resumes on any
+ * other, and nothing is kept here for it. */
 #include "ringroom/base/buf.h"
 #include "ringroom/base/mem.h"
 #include "tls_context.h"
@@ -20,7 +21,8 @@ enum {
     CHAIN_MAX = 16, /* certificates besides the server's own */
     TICKETS_PER_HANDSHAKE = 1,
     TICKET_LIFE_S = 2 * 3600,
-    SECURITY_LEVEL = 2 /* OpenSSL's: 112 bits, so RSA from 2048 bits on, and no SHA-1 */
+    TICKET_KEYS_BYTES = 80, /* OpenSSL's: a name, an HMAC key, a cipher key */
+    SECURITY_LEVEL = 2      /* OpenSSL's: 112 bits, so RSA from 2048 bits on, and no SHA-1 */
 };
 
 /* AES-128-GCM first: the fastest where both sides have AES instructions. A client that puts
@@ -283,6 +285,18 @@ fail:
     ERR_clear_error();
     tls_server_free(server);
     return err;
+}
+
+void tls_server_take_tickets(struct tls_server *server, const struct tls_server *old)
+{
+    unsigned char keys[TICKET_KEYS_BYTES];
+    long bytes = SSL_CTX_get_tlsext_ticket_keys(old->context, NULL, 0);
+
+    /* Where OpenSSL wants it otherwise, clients shake hands in full: no harm. */
+    if (bytes == sizeof(keys) &&
+        SSL_CTX_get_tlsext_ticket_keys(old->context, keys, sizeof(keys)) == 1)
+        SSL_CTX_set_tlsext_ticket_keys(server->context, keys, sizeof(keys));
+    mem_wipe(keys, sizeof(keys));
 }
 
 void tls_server_free(struct tls_server *server)

@@ -105,11 +105,6 @@ test('SIGINT stops it too, and a server without clients ends at once', async () 
   await server.ended();
 });
 
-test('SIGHUP does not end it', () => withServer({}, async (server) => {
-  server.child.kill('SIGHUP');
-  await sleep(100);
-  (await Chat.connect(server)).cut();
-}));
 
 const fails = async (settings, named) => {
   const { code, stdout, stderr } = await run(serveArgs(settings));

@@ -1,55 +1,16 @@
 /* What the service manager is told: ready, what goes on, alive, stopping. */
 
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { Chat, freshRoom } from '../lib/client.mjs';
-import { helper, Server } from '../lib/server.mjs';
-import { sleep, until, within } from '../lib/wait.mjs';
+import { managed, working } from '../lib/manager.mjs';
+import { sleep, until } from '../lib/wait.mjs';
 
 const WATCHDOG_MS = 900;
 
-/** A helper that is at work from its first line on: {lines, end()}. */
-async function working(name, args) {
-  const child = spawn(helper(name), args, { stdio: ['pipe', 'pipe', 'inherit'] });
-  const lines = [];
-  let rest = '';
-  child.stdout.on('data', (chunk) => {
-    const parts = (rest + chunk).split('\n');
-    rest = parts.pop();
-    lines.push(...parts);
-  });
-  const ended = new Promise((done) => child.on('close', done));
-  await until(() => lines.length > 0 || child.exitCode !== null, name);
-  assert.equal(child.exitCode, null, `${name} is at work`);
-  lines.shift();
-  return { lines, end: () => { child.stdin.end(); return within(ended, `the end of ${name}`); } };
-}
-
-/** `use(server, messages)` with a server that has a manager, which watches it where `env` says so. */
-async function managed(settings, env, use) {
-  const dir = mkdtempSync(join(tmpdir(), 'ringroom-notify-'));
-  const path = join(dir, 'notify');
-  const manager = await working('notify_socket', [path]);
-  try {
-    const server = await Server.start(settings, { env: { NOTIFY_SOCKET: path, ...env } });
-    try {
-      await use(server, manager.lines);
-    } finally {
-      await server.stop();
-      await until(() => manager.lines.some((line) => line.startsWith('STOPPING=1')), 'STOPPING=1');
-    }
-  } finally {
-    await manager.end();
-    rmSync(dir, { recursive: true, force: true });
-  }
-}
-
 const alive = (lines) => lines.filter((line) => line.includes('WATCHDOG=1')).length;
-const watched = { WATCHDOG_USEC: String(WATCHDOG_MS * 1000) };
+const watched = { env: { WATCHDOG_USEC: String(WATCHDOG_MS * 1000) } };
 
 /** Thread ids of the shards: all but the first thread. A kernel worker of a ring is a thread too, with another name. */
 const shardThreads = (pid) => readdirSync(`/proc/${pid}/task`).filter((task) => task !== String(pid)
@@ -93,7 +54,7 @@ test('while clients are given time to go, it is alive', () => managed({ drain: 3
   chat.cut();
 }));
 
-test('nobody is told of life who does not watch this process', () => managed({}, { ...watched, WATCHDOG_PID: '1' }, async (server, lines) => {
+test('nobody is told of life who does not watch this process', () => managed({}, { env: { ...watched.env, WATCHDOG_PID: '1' } }, async (server, lines) => {
   await sleep(2 * WATCHDOG_MS);
   assert.equal(alive(lines), 0);
 }));

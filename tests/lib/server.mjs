@@ -68,7 +68,8 @@ export class Server {
   ports = {}; // https, http
   port6 = null; // without TLS, where it listens at [::1] too
 
-  /** Settings as for --set, over: both listeners on port 0, no rate limits, 2 shards. `how.ports`: so many `ready` lines. */
+  /** Settings as for --set, over: both listeners on port 0, no rate limits, 2 shards. `how.ports`: so many `ready` lines;
+   *  `how.args`: more arguments. */
   static async start(settings = {}, how = {}) {
     if (!existsSync(BINARY)) throw new Error(`no server at ${BINARY}: build it, or name it in RINGROOM`);
     const { cert, key, ca } = certificate();
@@ -80,7 +81,7 @@ export class Server {
       ...settings };
     /* AddressSanitizer keeps freed memory back for a while: not so much that it looks like a leak. */
     const env = { ASAN_OPTIONS: process.env.ASAN_OPTIONS ?? 'quarantine_size_mb=8', ...how.env };
-    server.child = start(serveArgs(server.settings), { ...how, env });
+    server.child = start([...serveArgs(server.settings), ...how.args ?? []], { ...how, env });
     running.add(server.child);
     server.exit = new Promise((done) => server.child.on('close', (code, signal) => {
       running.delete(server.child);
@@ -145,8 +146,8 @@ export class Server {
 }
 
 /** A server for one test's time. */
-export async function withServer(settings, use) {
-  const server = await Server.start(settings);
+export async function withServer(settings, use, how) {
+  const server = await Server.start(settings, how);
   let failure;
   try {
     return await use(server);

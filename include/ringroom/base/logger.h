@@ -14,6 +14,8 @@ enum logger_level { LOGGER_ERROR, LOGGER_WARN, LOGGER_INFO, LOGGER_DEBUG };
 
 /* Once, before any thread starts. The default is info, as text. */
 void logger_init(enum logger_level level, bool json);
+/* Any time. */
+void logger_change(enum logger_level level, bool json);
 bool logger_enabled(enum logger_level level);
 void logger_write(enum logger_level level, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

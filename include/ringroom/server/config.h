@@ -5,7 +5,7 @@
  * default, the file, the environment, --set. A value that is overridden must
  * be a valid one all the same. `null` stands for the default.
  *
- * Threads   the main thread, before the shards start; unchanged afterwards.
+ * Threads   the main thread; what shards see of it, unchanged while they do.
  * Ownership a loaded config owns all it points to; config_deinit() gives it back.
  *           What a config_source points to is borrowed, for the length of one call.
  * Bound     CONFIG_FILE_MAX, CONFIG_LISTENERS_MAX, CONFIG_RULES_MAX, CONFIG_ORIGINS_MAX;
@@ -61,6 +61,8 @@ struct config_auth_keys {
 
 enum log_format { LOG_FORMAT_TEXT, LOG_FORMAT_JSON };
 
+struct config_key;
+
 struct config {
     struct settings settings;       /* what the shards see of it */
     struct config_listeners listen; /* with TLS */
@@ -110,6 +112,13 @@ void config_machine_probe(struct config_machine *ret_machine);
  * what is asked. */
 int config_resolve(struct config *config, const struct config_machine *machine, char *ret_error,
                    size_t error_bytes);
+
+/* Whether the two say something else for `key`. Of auth.keys only what is no secret is looked at.
+ */
+bool config_differs(const struct config *a, const struct config *b, const struct config_key *key);
+/* Gives `config` the value of `from`. What lies in struct settings is copied, for shards may be
+ * reading it; of all else `from` gets what `config` had. Not for lists of objects. */
+void config_keep(struct config *config, struct config *from, const struct config_key *key);
 
 /* Prints the configuration as a JSON file that config_load() would read to the same.
  * 0 or -ENOMEM, -EIO. */

@@ -35,6 +35,7 @@ enum post_kind {
     POST_CUT,
     POST_EXIT,
     POST_PULSE,
+    POST_RELOAD,
 
     POST_POLL,    /* errand: a GET for packets */
     POST_BODY,    /* errand: a POST of packets */

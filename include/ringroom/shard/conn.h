@@ -53,10 +53,11 @@ struct conn {
     struct buf sealed;  /* TLS bytes that go before anything: handshake, tickets, alerts */
     struct buf stash;   /* plain bytes received while blocked */
 
-    uint64_t heard_ms;   /* when a frame last came, or the upgrade was made */
-    uint8_t phase;       /* enum conn_phase */
-    bool asked;          /* a request has come whole */
-    bool close_received; /* the peer's close frame has come */
+    uint32_t ping_interval_s, idle_timeout_s; /* as they were when it came */
+    uint64_t heard_ms;                        /* when a frame last came, or the upgrade was made */
+    uint8_t phase;                            /* enum conn_phase */
+    bool asked;                               /* a request has come whole */
+    bool close_received;                      /* the peer's close frame has come */
     bool peer_done;  /* nothing more is due from the peer: its close frame, or its last request, has
                       * come whole */
     bool close_sent; /* ours is in `out`, or gone */

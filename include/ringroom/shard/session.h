@@ -69,7 +69,8 @@ struct session {
     uint64_t connect_ms; /* by when the first CONNECT must have come; 0: it has */
     uint64_t lost_ms;    /* detached: since when */
 
-    struct session_run *runs; /* not confirmed yet, oldest first */
+    struct session_run *runs;     /* not confirmed yet, oldest first */
+    uint32_t ping_ms, timeout_ms; /* as the client has been told */
     uint32_t runs_count, runs_cap;
     uint32_t serial; /* of the last member; by chance at first, so that they mark offsets */
     struct session_room *kept;
@@ -111,8 +112,6 @@ struct session *session_new(struct shard *shard, enum session_kind kind);
 /* Not in an errand; out of the shard's table and list it goes. Takes NULL. */
 void session_free(struct shard *shard, struct session *session);
 void session_new_sid(const struct shard *shard, char sid[SESSION_SID_BYTES]);
-uint32_t session_ping_ms(const struct shard *shard, const struct session *session);
-uint32_t session_timeout_ms(const struct shard *shard, const struct session *session);
 uint32_t session_payload_max(const struct shard *shard, enum session_kind kind);
 /* Bytes that may wait for a client of such a session. */
 size_t session_out_max(const struct shard *shard, enum session_kind kind);
@@ -120,6 +119,8 @@ size_t session_out_max(const struct shard *shard, enum session_kind kind);
 void session_make_known(struct shard *shard, struct session *session);
 bool session_is_known(const struct shard *shard, const char *sid);
 /* How many lost ones a shard remembers. */
+/* The settings are others: how long, and how many, lost sessions are remembered. */
+void session_reload(struct shard *shard);
 uint32_t session_recoverable_max(const struct shard *shard);
 /* The open packet. 0, -ENOBUFS, -ENOMEM. */
 int session_open(const struct shard *shard, const struct session *session, bool upgrades,

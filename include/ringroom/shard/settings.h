@@ -1,7 +1,9 @@
 /* settings.h - what the shards need to know of the configuration.
  *
- * Filled by `server` before the first shard starts, shared by all, unchanged
- * while any runs. docs/configuration.md says what each key means to people. */
+ * Filled by `server`, shared by all shards, never changed. A reload hands others
+ * to each shard (SHARD_RELOAD), and frees these when all have let go of them: so
+ * nobody keeps a pointer into them beyond a turn, but struct shard. docs/configuration.md says what
+ * each key means to people. */
 #pragma once
 
 #include "ringroom/room/retention.h"

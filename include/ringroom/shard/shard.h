@@ -51,6 +51,8 @@ enum shard_order {
     SHARD_CUT,   /* drop what is still connected */
     SHARD_EXIT,  /* return from shard_run() */
     SHARD_PULSE, /* say that you are alive, and how many you serve */
+    SHARD_RELOAD, /* go by these settings and this certificate from now on; when it is obeyed, the
+                     old ones are nobody's any more */
 };
 
 /* Storage is the caller's. The shard has it from shard_command() until it is `obeyed`, or for
@@ -62,6 +64,8 @@ struct shard_command {
      * what it has written into it is there for whoever reads this with acquire. */
     _Atomic bool obeyed;
     uint32_t clients, rooms; /* SHARD_PULSE: connections and polling sessions; rooms owned */
+    const struct settings *settings; /* SHARD_RELOAD; set by the caller */
+    struct tls_server *tls;          /* the same */
 };
 void shard_command(struct mesh *mesh, uint32_t index, struct shard_command *command,
                    enum shard_order order);

@@ -3,7 +3,7 @@
  * OpenSSL reads and writes through buffers that its caller lends for the length
  * of one call, so that an idle session holds none of its own.
  *
- * Threads   tls_server_*: created by one thread, then shared by all, unchanged.
+ * Threads   tls_server_*: made by one thread, then shared by all, unchanged.
  *           A struct tls: its connection's shard only.
  * Ownership a session keeps its server alive (counted inside OpenSSL).
  * Bound     output of one call: what the caller lent; more is a failure of that
@@ -44,6 +44,9 @@ int tls_server_new(const char *cert_file, const char *key_file, struct tls_serve
  * sentence in ret_text. */
 int tls_server_staple(struct tls_server *server, const char *ocsp_file, char *ret_text,
                       size_t text_bytes);
+/* Takes over the key of tickets, so that who has one of the old server's is resumed by the new one.
+ * Before its first session. */
+void tls_server_take_tickets(struct tls_server *server, const struct tls_server *old);
 /* What people want to know of the server's own certificate. */
 enum { TLS_NAMES_MAX = 256 };
 struct tls_certificate {

@@ -7,6 +7,7 @@
 
 struct run {
     struct config config; /* where `serve` */
+    struct cli_source source;
     bool serve;
     int status;
     char *out, *err;
@@ -23,15 +24,18 @@ static void run_with(struct run *run, const char *const *environment, const char
         argc++;
     FILE *out = open_memstream(&run->out, &out_bytes);
     FILE *err = open_memstream(&run->err, &err_bytes);
-    run->serve = cli_run(argc, words, environment, &machine, out, err, &run->config, &run->status);
+    run->serve = cli_run(argc, words, environment, &machine, out, err, &run->config, &run->source,
+                         &run->status);
     fclose(out);
     fclose(err);
 }
 
 static void run_end(struct run *run)
 {
-    if (run->serve)
+    if (run->serve) {
         config_deinit(&run->config);
+        mem_free(run->source.sets);
+    }
     free(run->out);
     free(run->err);
 }
@@ -257,6 +261,7 @@ static void test_cli__output_that_cannot_be_written_is_a_failure(void)
     struct config_machine machine = {.cpus = 2, .files = 10000};
     const char *const *words = WORDS("check", PLAIN_OPTIONS);
     FILE *full = fopen("/dev/full", "w"), *err;
+    struct cli_source source;
     struct config config;
     char *text = NULL;
     size_t bytes;
@@ -264,7 +269,7 @@ static void test_cli__output_that_cannot_be_written_is_a_failure(void)
 
     CU_ASSERT_PTR_NOT_NULL_FATAL(full);
     err = open_memstream(&text, &bytes);
-    CU_ASSERT(!cli_run(6, words, NULL, &machine, full, err, &config, &status));
+    CU_ASSERT(!cli_run(6, words, NULL, &machine, full, err, &config, &source, &status));
     fclose(err);
     fclose(full);
     CU_ASSERT_EQUAL(status, CLI_FAILED);
