@@ -22,8 +22,15 @@ static_assert(TLS_RECORD_PLAIN_MAX == SSL3_RT_MAX_PLAIN_LENGTH,
 static_assert(TLS_SEAL_OVERHEAD >= 22 + 27 && TLS_SEAL_OVERHEAD >= 29,
               "one record and one owed KeyUpdate");
 
+/* Peers may change their keys at any time, and each change costs us a hundred times what it costs
+ * to ask for it. Whoever does so for a reason has sent much, or seldom does: a session has a credit
+ * of so many changes, and one more for so many bytes that it has sent. */
+enum { KEY_UPDATES_FREE = 64, KEY_UPDATE_BYTES = 65536 };
+
 struct tls {
     SSL *ssl;
+    uint64_t opened_bytes; /* plain ones, since the handshake */
+    uint64_t key_updates;  /* of the peer's */
     bool established; /* true from the end of the handshake on; a KeyUpdate does not unset it */
     bool closed;      /* the peer's close_notify has come */
     bool shut;        /* ours is sent: nothing more may be sealed */
@@ -32,8 +39,10 @@ struct tls {
 
 /* What is lent to OpenSSL for the length of one call. */
 struct loan {
+    struct tls *tls;
     struct slice sealed; /* still to be read */
     struct tls_out *out;
+    bool overdrawn; /* the peer has changed its keys too often: the rest is not read */
 };
 
 /* Mutable and not a shard's: the loan reaches OpenSSL's callbacks through the BIO, of which there
@@ -78,6 +87,21 @@ static int bio_write(BIO *bio, const char *src, int src_bytes)
     memcpy(out->data + out->len, src, (size_t)src_bytes);
     out->len += (size_t)src_bytes;
     return src_bytes;
+}
+
+void tls_watch_message(int sent, int version, int type, const void *message, size_t message_bytes,
+                       SSL *ssl, void *unused)
+{
+    struct loan *loan = lender.current;
+
+    if (sent || type != SSL3_RT_HANDSHAKE || message_bytes == 0 ||
+        *(const uint8_t *)message != SSL3_MT_KEY_UPDATE || !loan)
+        return;
+    struct tls *tls = loan->tls;
+    if (++tls->key_updates <= KEY_UPDATES_FREE + tls->opened_bytes / KEY_UPDATE_BYTES)
+        return;
+    loan->overdrawn = true;
+    loan->sealed = (struct slice){0};
 }
 
 static long bio_ctrl(BIO *bio, int command, long number, void *pointer)
@@ -183,7 +207,7 @@ static enum tls_status open_ended(struct tls *tls, int result, const struct loan
 
     /* With SSL_MODE_AUTO_RETRY OpenSSL asks for more only once it has had everything; were it
      * ever otherwise, failing is what keeps the loop bounded. */
-    if (why == SSL_ERROR_WANT_READ && loan->sealed.len == 0) {
+    if (why == SSL_ERROR_WANT_READ && loan->sealed.len == 0 && !loan->overdrawn) {
         if (SSL_is_init_finished(tls->ssl))
             establish(tls);
         return TLS_OPEN;
@@ -209,6 +233,7 @@ static enum tls_status open_all(struct tls *tls, struct loan *loan, tls_plain_fn
         if (result <= 0)
             return open_ended(tls, result, loan);
         establish(tls);
+        tls->opened_bytes += plain_bytes;
         bool go_on = on_plain(user, slice_make(plain, plain_bytes));
         mem_wipe(plain, plain_bytes);
         if (tls->broken) /* on_plain has sealed an answer, and that went wrong */
@@ -226,7 +251,7 @@ enum tls_status tls_open(struct tls *tls, struct slice sealed, struct tls_out *o
         return TLS_FAILED;
     if (tls->closed)
         return TLS_CLOSED;
-    struct loan loan = {.sealed = sealed, .out = out};
+    struct loan loan = {.tls = tls, .sealed = sealed, .out = out};
     ERR_clear_error(); /* another user of OpenSSL on this thread may have left some */
     lender.current = &loan;
     enum tls_status status = open_all(tls, &loan, on_plain, user);
@@ -253,7 +278,7 @@ int tls_seal(struct tls *tls, struct slice plain, struct tls_out *out)
         return -EIO;
     if (out->cap - out->len < plain.len + TLS_SEAL_OVERHEAD)
         goto broken;
-    struct loan loan = {.out = out};
+    struct loan loan = {.tls = tls, .out = out};
     lender.current = &loan;
     int result = SSL_write_ex(tls->ssl, plain.data, plain.len, &written);
     lender.current = NULL;
@@ -270,7 +295,7 @@ void tls_shutdown(struct tls *tls, struct tls_out *out)
 {
     if (tls->broken || tls->shut || !tls->established)
         return;
-    struct loan loan = {.out = out};
+    struct loan loan = {.tls = tls, .out = out};
     tls->shut = true;
     lender.current = &loan;
     SSL_shutdown(tls->ssl); /* whether it fits `out` or not, the connection is going away */

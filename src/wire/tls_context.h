@@ -8,6 +8,10 @@
 /* The shared context, still the server's; SSL_new() counts its own reference to it. Any thread. */
 SSL_CTX *tls_server_context(const struct tls_server *server);
 
+/* OpenSSL's message callback of every context: counts a peer's KeyUpdates. The session's thread. */
+void tls_watch_message(int sent, int version, int type, const void *message, size_t message_bytes,
+                       SSL *ssl, void *unused);
+
 /* Where a sentence about what went wrong goes. */
 struct complaint {
     char *text;

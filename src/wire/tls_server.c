@@ -248,6 +248,7 @@ static bool configure(SSL_CTX *context)
     if (SSL_CTX_get_security_level(context) < SECURITY_LEVEL) /* the machine may ask for more */
         SSL_CTX_set_security_level(context, SECURITY_LEVEL);
     SSL_CTX_set_alpn_select_cb(context, choose_protocol, NULL);
+    SSL_CTX_set_msg_callback(context, tls_watch_message);
     return SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) &&
            SSL_CTX_set_max_proto_version(context, TLS1_3_VERSION) &&
            SSL_CTX_set_ciphersuites(context, suites_tls13) &&

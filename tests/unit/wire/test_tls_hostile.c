@@ -224,6 +224,34 @@ static void test_tls__a_flood_of_key_updates_stays_within_the_lent_output(void)
     scene_free(&scene);
 }
 
+static enum tls_status changes_keys(struct peer *villain)
+{
+    SSL_key_update(villain->client, SSL_KEY_UPDATE_NOT_REQUESTED);
+    SSL_do_handshake(villain->client);
+    return peer_feed(villain);
+}
+
+/* Each costs the server a hundred times what it costs the client. */
+static void test_tls__keys_are_changed_so_often_and_more_often_for_who_sends_much(void)
+{
+    static const uint8_t plain[TLS_RECORD_PLAIN_MAX];
+    enum { FREE = 64, MORE_BYTES = 65536 };
+    struct scene scene = scene_new(TLS1_3_VERSION);
+
+    for (int i = 0; i < FREE; i++)
+        CU_ASSERT(changes_keys(scene.villain) == TLS_OPEN);
+    for (int i = 0; i < 2; i++) {
+        scene.villain->heard_bytes = 0;
+        for (size_t sent = 0; sent < MORE_BYTES; sent += sizeof(plain))
+            SSL_write(scene.villain->client, plain, sizeof(plain));
+        CU_ASSERT(peer_feed(scene.villain) == TLS_OPEN);
+        CU_ASSERT(changes_keys(scene.villain) == TLS_OPEN);
+    }
+    CU_ASSERT(changes_keys(scene.villain) == TLS_FAILED);
+    assert_broken(scene.villain);
+    scene_free(&scene);
+}
+
 static void test_tls__alerts_end_the_session_or_are_counted(void)
 {
     static const uint8_t fatal[] = {2, 40}, warning[] = {1, 90}, closing[] = {1, 0}, cut[] = {1};
@@ -354,6 +382,7 @@ UNIT_MAIN("tls_hostile", UNIT_TEST(test_tls__junk_fails_its_session_only),
           UNIT_TEST(test_tls__a_cut_key_update_hurts_its_session_only),
           UNIT_TEST(test_tls__data_inside_a_cut_message_fails),
           UNIT_TEST(test_tls__a_flood_of_key_updates_stays_within_the_lent_output),
+          UNIT_TEST(test_tls__keys_are_changed_so_often_and_more_often_for_who_sends_much),
           UNIT_TEST(test_tls__alerts_end_the_session_or_are_counted),
           UNIT_TEST(test_tls__closing_before_the_handshake_ends_the_session),
           UNIT_TEST(test_tls__renegotiation_is_refused),
