@@ -1,8 +1,11 @@
-/* kinds.mjs - the kinds of servers that are attacked: settings over those of siege.mjs. */
+/* kinds.mjs - the kinds of servers that are attacked: settings over those of siege.mjs. Limits by address are off
+ * but in GUARDED: attackers may come from thousands of them. */
 
 import { AUTH } from '../lib/token.mjs';
 
 export const PLAIN = { settings: {} };
+/** Lets one address do little. */
+export const GUARDED = { settings: { 'limits.connections_per_ip': 100, 'limits.handshakes_per_ip': 20, 'limits.bad_requests_per_ip': 5 } };
 /** Takes large messages. */
 export const LARGE = { settings: { 'limits.max_message': 8 << 20 } };
 /** Asks for tokens. `sub`: whose token the attacker has. */

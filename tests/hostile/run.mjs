@@ -37,6 +37,7 @@ if (unknown.length) {
 
 const ms = (value) => (Number.isNaN(value) ? '-' : value < 10 ? value.toFixed(1) : String(Math.round(value)));
 const latency = ({ p50, p99, max }) => `${ms(p50)} / ${ms(p99)} / ${ms(max)}`;
+const newcomers = ({ newcomers: { slowest, failed } }) => (failed ? `${ms(slowest)}, ${failed} unserved` : ms(slowest));
 const short = (n) => (n < 1e4 ? String(n) : n < 1e6 ? `${Math.round(n / 1e3)}k` : `${(n / 1e6).toFixed(1)}M`);
 const bytes = (n) => (n < 1e4 ? `${n} B` : n < 1e6 ? `${Math.round(n / 1e3)} kB` : `${(n / 1e6).toFixed(1)} MB`);
 
@@ -46,7 +47,7 @@ function row({ still, result: { name, tally, answers, honest, watch } }) {
   if (tally.requests) done.push(`${short(tally.requests)} requests`);
   const said = answers.sort(([, a], [, b]) => b - a).slice(0, 4).map(([what, n]) => `${what} × ${short(n)}`).join(', ');
   const rss = [watch.before, watch.peak, watch.after].map((n) => Math.round(n / MIB)).join(' / ');
-  return [name, done.join(', '), said || 'nothing', latency(still), latency(honest), ms(honest.newcomers.slowest), watch.load.toFixed(2), rss];
+  return [name, done.join(', '), said || 'nothing', latency(still), latency(honest), newcomers(honest), watch.load.toFixed(2), rss];
 }
 
 const HEAD = ['attack', 'what was done', 'what the server answered', 'calm: p50 / p99 / max ms', 'beside it', 'newcomer, slowest ms', 'CPUs', 'MiB before / peak / after'];

@@ -1,5 +1,7 @@
 /* Connections that are opened, held and dropped. */
 
+import { GUARDED } from '../kinds.mjs';
+
 const HELLO = Buffer.concat([Buffer.from([0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3]), Buffer.alloc(501, 0x2a)]); // a ClientHello's beginning
 const HEAD = `GET /ws HTTP/1.1\r\nHost: 127.0.0.1\r\n${'X-Slow: and slow\r\n'.repeat(100)}`;
 
@@ -33,6 +35,18 @@ export default {
     addresses: 'one',
     grown: 192,
     run: (attack) => attack.hold(2000, () => attack.tcp(), (line) => line.ended()),
+  },
+  'one-address-guarded': {
+    what: 'handshakes, bad requests and silent connections from one address, where those have limits',
+    kind: GUARDED,
+    addresses: 'one',
+    run: (attack) => attack.workers(200, async (i) => {
+      const line = await attack.tls();
+      if (!line) return attack.sleep(20);
+      await line.request('GET /nothing HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n'.repeat(5), 5);
+      await (i < 100 ? line.ended() : line.said('HTTP/1.1'));
+      line.cut();
+    }),
   },
   churn: {
     what: 'connect, upgrade, join, and cut, again and again; with TLS, and without it by RST',
