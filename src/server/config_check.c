@@ -146,6 +146,18 @@ static int check_auth(struct config_loader *loader)
     return 0;
 }
 
+static int check_proxies(struct config_loader *loader)
+{
+    const struct settings *settings = &loader->config.settings;
+
+    if (settings->proxy_by == PROXY_BY_PROTOCOL && settings->proxies_count == 0)
+        return BLAME(
+            loader, "proxy.by",
+            "needs proxy.from, the addresses of the proxies that speak the PROXY protocol, "
+            "as [\"10.0.0.0/8\"]");
+    return 0;
+}
+
 int config_check(struct config_loader *loader)
 {
     int error = check_listeners(loader);
@@ -156,6 +168,8 @@ int config_check(struct config_loader *loader)
         error = check_limits(loader);
     if (error == 0)
         error = check_auth(loader);
+    if (error == 0)
+        error = check_proxies(loader);
     return error;
 }
 

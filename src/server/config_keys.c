@@ -6,12 +6,14 @@
 
 static const char *const ttl_from_names[] = {"last_message", "message", "first_message", NULL};
 static const char *const auth_modes[] = {"open", "token", NULL};
+static const char *const proxy_ways[] = {"forwarded", "protocol", NULL};
 static const char *const log_levels[] = {"error", "warn", "info", "debug", NULL};
 static const char *const log_formats[] = {"text", "json", NULL};
 
 /* What CONFIG_CHOICE writes through. */
 static_assert(sizeof(enum ttl_from) == sizeof(uint32_t), "a choice is stored as 32 bits");
 static_assert(sizeof(enum auth_mode) == sizeof(uint32_t), "a choice is stored as 32 bits");
+static_assert(sizeof(enum proxy_by) == sizeof(uint32_t), "a choice is stored as 32 bits");
 static_assert(sizeof(enum logger_level) == sizeof(uint32_t), "a choice is stored as 32 bits");
 static_assert(sizeof(enum log_format) == sizeof(uint32_t), "a choice is stored as 32 bits");
 
@@ -49,6 +51,10 @@ const struct config_key config_keys[] = {
            "Threads that serve. 0: one per CPU that the process may use"),
     OTHER(CONFIG_ORIGINS, "origins", "[]", 0,
           "Web pages that may connect, by their Origin; CORS too. None: those of the same host"),
+    OTHER(CONFIG_NETWORKS, "proxy.from", "[]", 0,
+          "Proxies in front, by their addresses: what they say of a client's address is believed"),
+    CHOICE("proxy.by", "\"forwarded\"", proxy_ways, settings.proxy_by,
+           "How they say it: in X-Forwarded-For, or by the PROXY protocol, version 2"),
 
     CHOICE("auth.mode", "\"open\"", auth_modes, settings.auth_mode,
            "Who may come in: everyone, or who has a token signed with one of auth.keys"),
@@ -119,8 +125,8 @@ const struct config_key config_keys[] = {
 /* clang-format on */
 const size_t config_keys_count = array_len(config_keys);
 
-const char *const config_groups[] = {"tls",      "auth",        "retention", "limits",
-                                     "presence", "conformance", "debug",     "log"};
+const char *const config_groups[] = {"tls",      "proxy",       "auth",  "retention", "limits",
+                                     "presence", "conformance", "debug", "log"};
 const size_t config_groups_count = array_len(config_groups);
 
 static_assert(array_len(config_keys) <= CONFIG_KEYS_MAX, "a loader has room for every key");
@@ -215,6 +221,12 @@ void config_allowed(const struct config_key *key, char *text, size_t text_bytes)
                  "an origin, as \"https://example.org\" or \"https://*.example.org\" or \"*\", "
                  "in lower case, without a path or a default port, or a list of at most %d of them",
                  CONFIG_ORIGINS_MAX);
+        break;
+    case CONFIG_NETWORKS:
+        snprintf(text, text_bytes,
+                 "an address or a network, as \"192.0.2.1\", \"10.0.0.0/8\" or \"2001:db8::/32\", "
+                 "without bits behind its prefix, or a list of at most %d of them",
+                 CONFIG_PROXIES_MAX);
         break;
     case CONFIG_ROOMS:
         snprintf(text, text_bytes,

@@ -211,6 +211,33 @@ static int store_origins(struct config_loader *loader, const struct config_key *
     return 0;
 }
 
+static int store_networks(struct config_loader *loader, const struct config_key *key,
+                          const json_t *value)
+{
+    struct settings *settings = &loader->config.settings;
+    size_t count = list_count(value);
+    struct ip_network *made = NULL;
+
+    if (count > CONFIG_PROXIES_MAX)
+        return not_allowed(loader, key, key->name, value);
+    if (count > 0 && !(made = mem_zalloc(count * sizeof(*made))))
+        return config_out_of_memory(loader);
+    for (size_t i = 0; i < count; i++) {
+        char name[CONFIG_NAME_MAX];
+        const json_t *member = list_member(key, value, i, name);
+        struct slice text = slice_make(json_string_value(member), json_string_length(member));
+
+        if (!ip_network_parse(text, &made[i])) {
+            mem_free(made);
+            return not_allowed(loader, key, name, member);
+        }
+    }
+    mem_free(settings->proxies);
+    settings->proxies = made;
+    settings->proxies_count = count;
+    return 0;
+}
+
 static int store_match(struct config_loader *loader, const char *name, const json_t *value,
                        char **field)
 {
@@ -333,6 +360,8 @@ int config_value_store(struct config_loader *loader, const struct config_key *ke
         return store_listeners(loader, key, value, field);
     case CONFIG_ORIGINS:
         return store_origins(loader, key, value);
+    case CONFIG_NETWORKS:
+        return store_networks(loader, key, value);
     case CONFIG_ROOMS:
         return store_rooms(loader, key, value);
     case CONFIG_AUTH_KEYS:
@@ -364,6 +393,22 @@ static json_t *load_origins(const struct settings *settings)
 
     for (size_t i = 0; i < settings->origins_count; i++) {
         if (json_array_append_new(list, json_string(settings->origins[i])) < 0) {
+            json_decref(list);
+            return NULL;
+        }
+    }
+    return list;
+}
+
+static json_t *load_networks(const struct settings *settings)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < settings->proxies_count; i++) {
+        char text[IP_NETWORK_TEXT_MAX];
+
+        ip_network_format(&settings->proxies[i], text);
+        if (json_array_append_new(list, json_string(text)) < 0) {
             json_decref(list);
             return NULL;
         }
@@ -414,6 +459,8 @@ json_t *config_value_load(const struct config *config, const struct config_key *
         return load_listeners(field);
     case CONFIG_ORIGINS:
         return load_origins(&config->settings);
+    case CONFIG_NETWORKS:
+        return load_networks(&config->settings);
     case CONFIG_ROOMS:
         return load_rooms(&config->settings.retention);
     case CONFIG_AUTH_KEYS:

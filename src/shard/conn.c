@@ -290,20 +290,36 @@ static uint32_t refused_max(const struct settings *settings)
 
 /* Whoever speaks no TLS can be told why he is not let in. That takes a connection for a moment:
  * only a few at a time, so that those who are refused take no place from others. */
+static bool can_tell(const struct shard *shard)
+{
+    return shard->refused_count < refused_max(shard->settings);
+}
+
+static void tell_refused(struct conn *conn, const struct conn_refusal *refusal)
+{
+    conn->shard->refused_count++;
+    conn->refused = true;
+    conn_answer_refused(conn, refusal);
+}
+
 static bool refuse(struct conn *conn, int fd, const struct conn_refusal *refusal)
 {
-    struct shard *shard = conn->shard;
-
-    if (shard->refused_count >= refused_max(shard->settings)) {
+    if (!can_tell(conn->shard)) {
         close(fd);
         return false;
     }
     if (!open_stream(conn, fd))
         return false;
-    shard->refused_count++;
-    conn->refused = true;
-    conn_answer_refused(conn, refusal);
+    tell_refused(conn, refusal);
     return true;
+}
+
+void conn_refuse(struct conn *conn, const struct conn_refusal *refusal)
+{
+    if (conn->tls || !can_tell(conn->shard))
+        conn_abort(conn);
+    else
+        tell_refused(conn, refusal);
 }
 
 /* A connection of TLS that is not let in is closed before its handshake costs anything. True: the
@@ -322,12 +338,13 @@ static bool welcome(struct conn *conn, int fd, bool tls)
         close(fd); /* it has gone */
         return false;
     }
-    bool let_in = conn_set_address(conn, &ip, &refusal);
+    bool proxied = conn_proxy_is_trusted(conn->shard, &ip);
+    bool let_in = proxied || conn_set_address(conn, &ip, true, &refusal);
     if (!let_in && !tls)
         return refuse(conn, fd, &refusal);
     if (let_in && tls)
         conn->tls = tls_new(conn->shard->tls);
-    if (!let_in || (tls && !conn->tls)) {
+    if (!let_in || (tls && !conn->tls) || (proxied && !conn_proxy_begin(conn, &ip))) {
         close(fd);
         return false;
     }
@@ -478,6 +495,7 @@ void conn_free(struct conn *conn)
     CHECK(!timer_is_set(&conn->timer));
     conn_leave_address(conn);
     conn->shard->refused_count -= conn->refused;
+    conn_proxy_end(conn);
     tls_free(conn->tls);
     http_free(conn->http);
     if (conn->ws)

@@ -40,8 +40,9 @@ static struct conn_refusal refusal_by(struct shard *shard, enum conn_limit limit
     return (struct conn_refusal){limit, retry_us};
 }
 
-/* A new connection of that address. False: there is no room for it. */
-static bool admit(struct shard *shard, uint64_t hash, struct meter_entry **ret_account,
+/* One more connection of that address, a new one where it `opens`. False: there is no room for it.
+ */
+static bool admit(struct shard *shard, uint64_t hash, bool opens, struct meter_entry **ret_account,
                   struct conn_refusal *ret_refusal)
 {
     const struct settings *settings = shard->settings;
@@ -60,9 +61,9 @@ static bool admit(struct shard *shard, uint64_t hash, struct meter_entry **ret_a
         *ret_account = NULL;
         return true;
     }
-    if (!meter_has(account, METER_FAULTS, &faults, shard->now_us, &retry_us)) {
+    if (opens && !meter_has(account, METER_FAULTS, &faults, shard->now_us, &retry_us)) {
         *ret_refusal = refusal_by(shard, CONN_LIMIT_BAD_REQUESTS, retry_us);
-    } else if (!meter_take(account, METER_CONNECTS, &connects, shard->now_us, &retry_us)) {
+    } else if (opens && !meter_take(account, METER_CONNECTS, &connects, shard->now_us, &retry_us)) {
         *ret_refusal = refusal_by(shard, CONN_LIMIT_HANDSHAKES, retry_us);
     } else {
         *ret_account = account;
@@ -72,7 +73,8 @@ static bool admit(struct shard *shard, uint64_t hash, struct meter_entry **ret_a
     return false;
 }
 
-bool conn_set_address(struct conn *conn, const struct ip *ip, struct conn_refusal *ret_refusal)
+bool conn_set_address(struct conn *conn, const struct ip *ip, bool opens,
+                      struct conn_refusal *ret_refusal)
 {
     struct ip holder = ip_holder(ip);
     uint64_t hash = hash_bytes(slice_make(holder.bytes, sizeof(holder.bytes)));
@@ -80,7 +82,7 @@ bool conn_set_address(struct conn *conn, const struct ip *ip, struct conn_refusa
 
     if (conn->account && meter_is(conn->account, hash))
         return true;
-    if (!admit(conn->shard, hash, &account, ret_refusal))
+    if (!admit(conn->shard, hash, opens, &account, ret_refusal))
         return false;
     conn_leave_address(conn);
     conn->account = account;

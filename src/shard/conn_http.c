@@ -103,6 +103,7 @@ bool conn_become_websocket(struct conn *conn, const struct ws_limits *limits, co
     conn->ws = ws;
     http_free(conn->http);
     conn->http = NULL;
+    conn_proxy_end(conn);
     return true;
 }
 
@@ -177,6 +178,8 @@ void conn_http_answered(struct conn *conn, bool keep_alive)
         return;
     }
     http_next(conn->http);
+    if (conn->proxy) /* it is nobody's until the next one has come */
+        conn_leave_address(conn);
     wheel_set(&shard->wheel, &conn->timer, shard->now_ms + (uint64_t)conn->idle_timeout_s * 1000);
     conn_want_flush(conn);
 }
@@ -199,11 +202,32 @@ static void answer_page(struct conn *conn, const struct http_request *request)
     }
 }
 
+/* On a proxy's connection each request may be another client's. False: it has been answered. */
+static bool take_address(struct conn *conn, const struct http_request *request)
+{
+    struct conn_refusal refusal;
+    struct ip client;
+
+    if (!conn->proxy)
+        return true;
+    if (!conn_proxy_client(conn, request, &client)) {
+        refuse(conn, 400, "bad_request",
+               "X-Forwarded-For must list IP addresses, with or without a port", NULL);
+        return false;
+    }
+    if (conn_set_address(conn, &client, request->upgrade, &refusal))
+        return true;
+    conn_answer_refused(conn, &refusal);
+    return false;
+}
+
 static void handle(struct conn *conn, const struct http_request *request)
 {
     bool conformance = conn->shard->settings->conformance;
 
     conn->asked = true;
+    if (!take_address(conn, request))
+        return;
     if (slice_is(request->path, "/ws"))
         upgrade(conn, request, true);
     else if (slice_is(request->path, "/socket.io/"))

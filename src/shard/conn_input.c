@@ -176,6 +176,8 @@ void conn_bytes(struct stream *stream, struct slice bytes)
 {
     struct conn *conn = container_of(stream, struct conn, stream);
 
+    if (!conn_proxy_header(conn, &bytes))
+        return;
     if (conn->tls && !conn->shut)
         sealed_came(conn, bytes);
     else if (!conn->tls)

@@ -75,6 +75,8 @@ struct shard {
     struct ws_limits native_limits, echo_limits, engine_limits;
     struct http_limits http_limits;
 
+    uint64_t tell_of_proxies_ms; /* before then, no further line of the log about them */
+
     bool stopping;              /* no new clients; those here are being sent away */
     struct shard_command *stop; /* to be obeyed when they have gone; NULL before and after */
     bool exiting;

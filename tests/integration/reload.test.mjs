@@ -10,10 +10,11 @@ import { test } from 'node:test';
 import { connect as connectTls } from 'node:tls';
 import { Chat, freshRoom } from '../lib/client.mjs';
 import { managed } from '../lib/manager.mjs';
+import { header } from '../lib/proxied.mjs';
 import { Raw, upgradeRequest } from '../lib/raw.mjs';
 import { fewer, withServer } from '../lib/server.mjs';
 import { AUTH, bearer, mint, SECRET } from '../lib/token.mjs';
-import { amount, until } from '../lib/wait.mjs';
+import { amount, sleep, until } from '../lib/wait.mjs';
 
 const WAYS = fewer([{ shards: 1, tls: false }, { shards: 4, tls: true }]);
 const READ = /configuration, certificate and keys read again; changed: (.*)/g;
@@ -218,4 +219,35 @@ test('the service manager is told: reloading, and ready again, good or not', asy
     }
   });
   file.remove();
+});
+
+test('a proxy goes on as it has begun: proxy.by is for new connections', () => {
+  const proxy = (by) => ({ proxy: { from: ['127.0.0.1'], by } });
+  return withFile({ shards: 1 }, proxy('forwarded'), async (server, file) => {
+    const request = 'GET /healthz HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 192.0.2.1\r\n\r\n';
+    const connect = (first) => Raw.connect(server, { tls: false, first });
+    /** By a connection of its own. */
+    const isAnswered = async (first) => {
+      const socket = await connect(first);
+      const status = await socket.request(request).then((answer) => answer.status, () => null);
+      socket.destroy();
+      return status === 200;
+    };
+    const old = await connect();
+    assert.equal((await old.request(request)).status, 200);
+    file.write(proxy('protocol'));
+    assert.equal(await reload(server), 'proxy.by');
+    await until(async () => !await isAnswered(), 'a header wanted');
+    assert.ok(await isAnswered(header('192.0.2.1')));
+    assert.equal((await old.request(request)).status, 200, 'it has begun with X-Forwarded-For');
+
+    const due = await connect(header('192.0.2.1').subarray(0, 5));
+    await sleep(100);
+    file.write(proxy('forwarded'));
+    assert.equal(await reload(server), 'proxy.by');
+    await until(() => isAnswered(), 'no header wanted');
+    due.write(header('192.0.2.1').subarray(5));
+    assert.equal((await due.request(request)).status, 200, 'it has begun with a header');
+    for (const socket of [old, due]) socket.destroy();
+  });
 });

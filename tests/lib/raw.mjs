@@ -12,10 +12,13 @@ export class Raw {
   error = null;
   #waiting = new Set();
 
-  static async connect(server, { tls = true, port = server.port(tls), ...options } = {}) {
+  /** `first`: bytes in front of all others, TLS's too. */
+  static async connect(server, { tls = true, port = server.port(tls), first, ...options } = {}) {
     const raw = new Raw();
     const to = { host: '127.0.0.1', port, allowHalfOpen: true, ...options };
-    raw.socket = tls ? nodeTls.connect({ ca: server.ca, servername: 'localhost', ...to }) : net.connect(to);
+    const plain = !tls || first ? net.connect(to) : undefined;
+    if (first) plain.write(first);
+    raw.socket = tls ? nodeTls.connect({ ca: server.ca, servername: 'localhost', ...(plain ? { socket: plain } : to) }) : plain;
     raw.socket.on('data', (chunk) => {
       raw.received = raw.received.length ? Buffer.concat([raw.received, chunk]) : chunk;
       raw.#wake();

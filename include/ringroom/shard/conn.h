@@ -22,8 +22,11 @@ enum {
     CONN_CLOSE_MS = 3000,       /* for a closing connection to take its last bytes */
 };
 
+struct conn_proxy;
+struct conn_refusal;
+
 enum conn_phase {
-    CONN_HTTP,         /* TLS handshake and HTTP requests */
+    CONN_HTTP,         /* a proxy's header, TLS handshake and HTTP requests */
     CONN_NATIVE,       /* WebSocket, the native dialect */
     CONN_ECHO,         /* WebSocket, the conformance echo */
     CONN_ENGINE_PROBE, /* WebSocket, about to take over an Engine.IO session from polling */
@@ -42,6 +45,9 @@ struct conn {
     struct list unblocked; /* in the shard's list of those whose stash can go on; or in none */
     struct timer timer;
     struct meter_entry *account; /* its address's; NULL: it is not known, not metered, or no more */
+
+    struct conn_proxy *proxy; /* the peer is a proxy of ours that has not said all yet: until its
+                               * header is whole, or the upgrade. NULL otherwise */
 
     struct tls *tls;   /* NULL: plain, or closed */
     struct http *http; /* while CONN_HTTP */
@@ -93,6 +99,8 @@ void conn_close(struct conn *conn, uint16_t code, const char *reason);
  * `out` has gone. */
 void conn_finish(struct conn *conn);
 void conn_free(struct conn *conn);
+/* It is not let in: closed before TLS, else told so, as far as there is room for that. */
+void conn_refuse(struct conn *conn, const struct conn_refusal *refusal);
 /* Its last bytes are gone: ends this side and waits a moment for the peer's end. */
 void conn_linger(struct conn *conn);
 /* From the upgrade on: pings, and the time-out without an answer. */
@@ -109,10 +117,12 @@ struct conn_refusal {
     uint64_t retry_us; /* when another try makes sense */
 };
 
-/* It is now known, or known better, from where the connection comes: it counts as a new one of that
- * address from here on, and no more as one of the address before, if any. The same address once
- * more changes nothing. False: that address has as much as it may, and nothing has changed. */
-bool conn_set_address(struct conn *conn, const struct ip *ip, struct conn_refusal *ret_refusal);
+/* It is now known, or known better, from where the connection comes: it counts as one of that
+ * address from here on, as a new one where it `opens`, and no more as one of the address before, if
+ * any. The same address once more changes nothing. False: that address has as much as it may, and
+ * nothing has changed. */
+bool conn_set_address(struct conn *conn, const struct ip *ip, bool opens,
+                      struct conn_refusal *ret_refusal);
 /* It counts no more. */
 void conn_leave_address(struct conn *conn);
 /* Is a request answered so, or a WebSocket closed so, for what the client has done wrong? */
@@ -126,6 +136,22 @@ bool conn_bad_request(struct conn *conn, struct conn_refusal *ret_refusal);
 bool conn_may_answer(struct conn *conn, unsigned status);
 /* Answers 429, and ends the connection. */
 void conn_answer_refused(struct conn *conn, const struct conn_refusal *refusal);
+
+/* conn_proxy.c: a connection that a proxy has made for somebody else. */
+
+/* The peer is a proxy whose word is taken. */
+bool conn_proxy_is_trusted(const struct shard *shard, const struct ip *peer);
+/* It is such a one: whose connection it is will be said. False: memory has run out. */
+bool conn_proxy_begin(struct conn *conn, const struct ip *peer);
+/* It has said all. */
+void conn_proxy_end(struct conn *conn);
+/* Bytes have come: takes those of the header that is due, if any. True where *in is somebody's to
+ * act on; else all is taken, or the connection has come to its end. */
+bool conn_proxy_header(struct conn *conn, struct slice *in);
+/* Who has sent this request, by what the proxy says. False: that can't be understood, and the
+ * operator has been told. */
+bool conn_proxy_client(struct conn *conn, const struct http_request *request,
+                       struct ip *ret_client);
 
 /* conn_input.c: bytes in. */
 void conn_bytes(struct stream *stream, struct slice bytes);

@@ -6,6 +6,7 @@
  * each key means to people. */
 #pragma once
 
+#include "ringroom/base/ip.h"
 #include "ringroom/room/retention.h"
 #include <stdbool.h>
 #include <stdint.h>
@@ -15,6 +16,11 @@ struct token_keys;
 enum auth_mode {
     AUTH_OPEN, /* everyone may do everything but moderate */
     AUTH_TOKEN /* a token says who one is and what one may do */
+};
+
+enum proxy_by {
+    PROXY_BY_FORWARDED, /* each request, in X-Forwarded-For */
+    PROXY_BY_PROTOCOL   /* each connection, in a PROXY protocol header in front */
 };
 
 struct settings {
@@ -45,6 +51,10 @@ struct settings {
 
     char **origins; /* allowed Origin values, '*' as wildcard; none: same host only */
     size_t origins_count;
+
+    struct ip_network *proxies; /* whose word about a client's address is taken ... */
+    size_t proxies_count;
+    enum proxy_by proxy_by; /* ... and how they give it */
 
     bool conformance; /* serve /echo; loopback listeners only */
     uint32_t drain_s; /* how long a stopping server waits for its clients to go */

@@ -291,6 +291,16 @@ static void test_config__a_list_has_its_bound(void)
         if (!over)
             config_deinit(&config);
 
+        end = stpcpy(file, "{" PLAIN_FILE ", \"proxy\": {\"from\": [\"::1\"");
+        for (size_t i = 1; i < CONFIG_PROXIES_MAX + (size_t)over; i++)
+            end = stpcpy(end, ", \"::1\"");
+        stpcpy(end, "]}}");
+        CU_ASSERT_EQUAL(load_file(&config, file), over ? -EINVAL : 0);
+        if (!over) {
+            CU_ASSERT_EQUAL(config.settings.proxies_count, CONFIG_PROXIES_MAX);
+            config_deinit(&config);
+        }
+
         end = stpcpy(file, "{\"listen\": [], \"listen_plain\": [\"127.0.0.1:0\"");
         for (size_t i = 1; i < CONFIG_LISTENERS_MAX + (size_t)over; i++)
             end = stpcpy(end, ", \"127.0.0.1:0\"");
@@ -328,6 +338,45 @@ static void test_config__origins_are_a_pattern_or_a_list(void)
     CU_ASSERT(set_refused("origins=[\"*\", \"\"]", "origins[1]: \"\" "));
     CU_ASSERT(set_refused("origins=[1]", "origins[0]: 1 "));
     CU_ASSERT(set_refused("origins=true", "origins: true "));
+}
+
+static void test_config__proxies_are_networks_or_addresses(void)
+{
+    static const char *const bad[] = {"10.0.0.1/8",    "10.0.0.0/33", "10.0.0.0/",      "10.0.0",
+                                      "proxy.example", "fe80::1%lo",  "\"\"",           "*",
+                                      "127.0.0.1:80",  "[::1]",       "10.0.0.0/8, ::1"};
+    struct config config;
+    struct ip ip;
+
+    CU_ASSERT(loaded(&config, NULL, NULL, TEXTS(PLAIN)));
+    CU_ASSERT_EQUAL(config.settings.proxies_count, 0);
+    CU_ASSERT_EQUAL(config.settings.proxy_by, PROXY_BY_FORWARDED);
+    config_deinit(&config);
+    CU_ASSERT(loaded(&config, NULL, NULL, TEXTS(PLAIN, "proxy.from=127.0.0.1")));
+    CU_ASSERT_EQUAL_FATAL(config.settings.proxies_count, 1);
+    CU_ASSERT(ip_parse(slice_of("127.0.0.1"), &ip));
+    CU_ASSERT(ip_network_has(config.settings.proxies, &ip));
+    config_deinit(&config);
+    CU_ASSERT(loaded(&config, NULL, NULL,
+                     TEXTS(PLAIN, "proxy.by=protocol",
+                           "proxy.from=[\"::1\", \"10.0.0.0/8\", \"2001:db8::/32\"]")));
+    CU_ASSERT_EQUAL(config.settings.proxy_by, PROXY_BY_PROTOCOL);
+    CU_ASSERT_EQUAL(config.settings.proxies_count, 3);
+    CU_ASSERT(ip_parse(slice_of("10.200.0.1"), &ip));
+    CU_ASSERT(ip_networks_have(config.settings.proxies, 3, &ip));
+    config_deinit(&config);
+
+    for (size_t i = 0; i < array_len(bad); i++) {
+        char set[128];
+
+        snprintf(set, sizeof(set), "proxy.from=%s", bad[i]);
+        CU_ASSERT(set_refused(set, "must be an address or a network, as \"192.0.2.1\""));
+    }
+    CU_ASSERT(set_refused("proxy.from=10.0.0.1/8", "without bits behind its prefix"));
+    CU_ASSERT(set_refused("proxy.from=[\"::1\", \"::1/8\"]", "proxy.from[1]: \"::1/8\" "));
+    CU_ASSERT(set_refused("proxy.from=[1]", "proxy.from[0]: 1 "));
+    CU_ASSERT(set_refused("proxy.from={}", "a list of at most 64 of them"));
+    CU_ASSERT(set_refused("proxy.by=proxy", "must be one of \"forwarded\", \"protocol\""));
 }
 
 static void test_config__what_a_rule_leaves_unset_it_takes_from_the_defaults_in_force(void)
@@ -428,6 +477,7 @@ static void test_config__a_refused_load_leaves_the_target_untouched(void)
 static void test_config__every_failing_allocation_is_an_error_and_no_leak(void)
 {
     const char *file = "{" PLAIN_FILE ", \"origins\": [\"*\", \"https://a.example\"],"
+                       " \"proxy\": {\"from\": [\"::1\", \"10.0.0.0/8\"]},"
                        " \"rooms\": [{\"match\": \"a\"}, {\"match\": \"b\"}],"
                        " \"tls\": {\"cert\": \"c\", \"key\": \"k\"}}";
     struct config config;
@@ -482,6 +532,7 @@ UNIT_MAIN("server.config",
           UNIT_TEST(test_config__what_is_no_numeric_address_with_a_port_is_refused),
           UNIT_TEST(test_config__a_list_has_its_bound),
           UNIT_TEST(test_config__origins_are_a_pattern_or_a_list),
+          UNIT_TEST(test_config__proxies_are_networks_or_addresses),
           UNIT_TEST(test_config__what_a_rule_leaves_unset_it_takes_from_the_defaults_in_force),
           UNIT_TEST(test_config__a_wrong_rule_is_named_by_its_place),
           UNIT_TEST(test_config__control_characters_never_reach_the_terminal),

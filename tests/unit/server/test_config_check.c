@@ -102,6 +102,17 @@ static void test_config_check__a_rate_limit_needs_a_burst(void)
     CU_ASSERT(sets_taken(TEXTS(PLAIN, "limits.burst=0", "limits.messages_per_second=0")));
 }
 
+static void test_config_check__the_proxy_protocol_needs_proxies(void)
+{
+    struct config config;
+
+    CU_ASSERT(set_refused("proxy.by=protocol", "proxy.by: \"protocol\" "));
+    CU_ASSERT(set_refused("proxy.by=protocol", "needs proxy.from"));
+    CU_ASSERT(
+        loaded(&config, NULL, NULL, TEXTS(PLAIN, "proxy.by=protocol", "proxy.from=127.0.0.1")));
+    config_deinit(&config);
+}
+
 static void test_config_check__memory_holds_at_least_one_message(void)
 {
     CU_ASSERT(sets_refused(TEXTS(PLAIN, "limits.memory=16383"),
@@ -185,6 +196,7 @@ UNIT_MAIN("server.config_check", UNIT_TEST(test_config_check__there_must_be_a_li
           UNIT_TEST(test_config_check__conformance_stays_on_loopback),
           UNIT_TEST(test_config_check__pings_are_more_frequent_than_the_idle_timeout),
           UNIT_TEST(test_config_check__a_rate_limit_needs_a_burst),
+          UNIT_TEST(test_config_check__the_proxy_protocol_needs_proxies),
           UNIT_TEST(test_config_check__memory_holds_at_least_one_message),
           UNIT_TEST(test_config_check__shards_default_to_the_cpus),
           UNIT_TEST(test_config_check__connections_default_to_what_the_files_allow),

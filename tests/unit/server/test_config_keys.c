@@ -39,8 +39,8 @@ static void other_value(const struct config_key *key, char text[128])
         snprintf(text, 128, "true");
         break;
     case CONFIG_CHOICE:
-        if (strcmp(key->name, "auth.mode") == 0) { /* the other one needs a key */
-            snprintf(text, 128, "\"open\"");
+        if (strcmp(key->name, "auth.mode") == 0 || strcmp(key->name, "proxy.by") == 0) {
+            snprintf(text, 128, "%s", key->preset); /* the other one needs another key */
             break;
         }
         for (size_t i = 0; key->choices[i]; i++) {
@@ -60,6 +60,9 @@ static void other_value(const struct config_key *key, char text[128])
         break;
     case CONFIG_ORIGINS:
         snprintf(text, 128, "[\"https://other.example\"]");
+        break;
+    case CONFIG_NETWORKS:
+        snprintf(text, 128, "[\"10.0.0.0/8\", \"2001:db8::1\"]");
         break;
     case CONFIG_ROOMS:
         snprintf(text, 128,
@@ -308,6 +311,9 @@ static void test_config_keys__choices_stand_in_the_order_of_their_enum(void)
         } else if (strcmp(config_keys[i].name, "auth.mode") == 0) {
             CU_ASSERT_STRING_EQUAL(config_keys[i].choices[AUTH_OPEN], "open");
             CU_ASSERT_STRING_EQUAL(config_keys[i].choices[AUTH_TOKEN], "token");
+        } else if (strcmp(config_keys[i].name, "proxy.by") == 0) {
+            CU_ASSERT_STRING_EQUAL(config_keys[i].choices[PROXY_BY_FORWARDED], "forwarded");
+            CU_ASSERT_STRING_EQUAL(config_keys[i].choices[PROXY_BY_PROTOCOL], "protocol");
         } else if (strcmp(config_keys[i].name, "log.level") == 0) {
             CU_ASSERT_STRING_EQUAL(config_keys[i].choices[LOGGER_ERROR], "error");
             CU_ASSERT_STRING_EQUAL(config_keys[i].choices[LOGGER_WARN], "warn");
