@@ -60,6 +60,7 @@ export default {
   },
   'reset-at-once': {
     what: 'TCP connections that are reset as soon as they stand, or in the middle of what they say',
+    grown: 384, // a server that gets little of the processor has thousands of them open at once
     run: (attack) => attack.workers(32, async () => {
       const line = await attack.tcp({ plain: attack.random.below(2) === 1, quiet: true });
       if (!line) return;
