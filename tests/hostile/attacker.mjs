@@ -108,3 +108,5 @@ process.once('message', async ({ file, name, ms, ...about }) => {
     process.exit(0);
   });
 });
+
+process.once('disconnect', () => process.exit(1)); // whoever started it is gone

@@ -159,3 +159,5 @@ process.on('message', async ({ order, ...about }) => {
   }
   if (order === 'leave') process.disconnect();
 });
+
+process.once('disconnect', () => process.exit()); // whoever asked is gone, or has been told all
