@@ -134,7 +134,7 @@ bool conn_may_answer(struct conn *conn, unsigned status)
 void conn_answer_refused(struct conn *conn, const struct conn_refusal *refusal)
 {
     char retry[RETRY_LINE_MAX];
-    uint64_t seconds = refusal->retry_us / 1000000 + 1;
+    uint64_t seconds = (refusal->retry_us + 999999) / 1000000; /* never 0: nor is retry_us */
 
     snprintf(retry, sizeof(retry), "Retry-After: %llu\r\n", (unsigned long long)seconds);
     if (http_answer_error(&conn->out, 429, "rate_limited", limits[refusal->limit].reason, retry,
