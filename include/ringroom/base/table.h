@@ -35,3 +35,19 @@ struct table_link *table_find(const struct table *table, uint64_t hash, table_ma
 void table_remove(struct table *table, struct table_link *link);
 /* All members in no particular order: NULL begins; NULL ends. The table must not change between. */
 struct table_link *table_next(const struct table *table, const struct table_link *after);
+
+/* A walk in pieces, between which the table may change. A member that is there from the first piece
+ * to the last is given exactly once, and what comes or goes meanwhile at most once for each time
+ * that it is put in.
+ *
+ * Why so. Members have an order that follows from their hashes alone: by the bits that choose a
+ * bucket, the lowest one first. A bucket of a table of any size then is one stretch of that order,
+ * and when the table grows the stretch is parted in two: none is passed over, none comes again.
+ * Of two members with the same 64 bits of hash one is given. */
+struct table_walk {
+    uint64_t from;  /* all that comes before has been given */
+    uint32_t steps; /* buckets and members that may yet be looked at */
+    bool done;      /* there are no more */
+};
+/* The next member, or NULL: it is done, or out of steps, to go on from walk->from with new ones. */
+struct table_link *table_walk(const struct table *table, struct table_walk *walk);

@@ -192,8 +192,78 @@ static void test_table__without_memory_chains_get_longer_and_nothing_is_lost(voi
 #endif
 }
 
+/* A walk in pieces of few steps, while members come and go between them. */
+static void walk_in_pieces(hash_fn *hash, uint64_t *random)
+{
+    enum { STAY = 300, PASS = 1200 };
+    static struct entry stay[STAY], pass[PASS];
+    struct table_walk walk = {0};
+    unsigned seen[STAY] = {0};
+    struct table table;
+
+    table_init(&table);
+    for (uint64_t i = 0; i < STAY; i++) {
+        stay[i] = (struct entry){.key = i};
+        table_insert(&table, &stay[i].link, hash(i));
+    }
+    for (uint64_t i = 0; i < PASS; i++)
+        pass[i] = (struct entry){.key = STAY + i};
+    for (unsigned pieces = 0; !walk.done; pieces++) {
+        struct table_link *link;
+        CU_ASSERT_FATAL(pieces < 100000);
+        walk.steps = 1 + (uint32_t)(unit_random(random) % 8);
+        while ((link = table_walk(&table, &walk))) {
+            struct entry *entry = container_of(link, struct entry, link);
+            if (entry->key < STAY)
+                seen[entry->key]++;
+        }
+        CU_ASSERT_FATAL(walk.done || !walk.steps);
+        for (unsigned i = 0; i < 20; i++) {
+            struct entry *entry = &pass[unit_random(random) % PASS];
+            if (entry->member)
+                table_remove(&table, &entry->link);
+            else
+                table_insert(&table, &entry->link, hash(entry->key));
+            entry->member = !entry->member;
+        }
+    }
+    for (unsigned i = 0; i < STAY; i++)
+        CU_ASSERT_EQUAL(seen[i], 1);
+    table_deinit(&table);
+}
+
+static void test_table__a_walk_in_pieces_gives_each_member_that_stays_once(void)
+{
+    uint64_t random = unit_seed();
+
+    for (unsigned round = 0; round < unit_rounds(20); round++) {
+        walk_in_pieces(hash_spread, &random);
+        walk_in_pieces(hash_with_fixed_low_bits, &random);
+        walk_in_pieces(hash_with_fixed_high_bits, &random);
+    }
+}
+
+static void test_table__a_walk_of_few_members_ends(void)
+{
+    struct table_walk walk = {.steps = 3};
+    struct entry a = {.key = 1};
+    struct table table;
+
+    table_init(&table);
+    CU_ASSERT_PTR_NULL(table_walk(&table, &walk));
+    CU_ASSERT(walk.done);
+    table_insert(&table, &a.link, hash_spread(1));
+    walk = (struct table_walk){.steps = 3};
+    CU_ASSERT_PTR_EQUAL(table_walk(&table, &walk), &a.link);
+    CU_ASSERT_PTR_NULL(table_walk(&table, &walk));
+    CU_ASSERT(walk.done);
+    table_remove(&table, &a.link);
+}
+
 UNIT_MAIN("table", UNIT_TEST(test_table__any_operations_keep_it_equal_to_a_plain_array),
           UNIT_TEST(test_table__colliding_hashes_do_not_confuse_it),
           UNIT_TEST(test_table__it_holds_no_memory_until_a_second_member_comes),
           UNIT_TEST(test_table__bits_that_all_members_share_do_not_lengthen_chains),
-          UNIT_TEST(test_table__without_memory_chains_get_longer_and_nothing_is_lost))
+          UNIT_TEST(test_table__without_memory_chains_get_longer_and_nothing_is_lost),
+          UNIT_TEST(test_table__a_walk_in_pieces_gives_each_member_that_stays_once),
+          UNIT_TEST(test_table__a_walk_of_few_members_ends))
