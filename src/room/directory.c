@@ -78,7 +78,23 @@ static void new_epoch(char epoch[ROOM_EPOCH_BYTES])
     encode_base64url(epoch, bits, sizeof(bits));
 }
 
-/* What the rules say of the room. */
+/* The rules', and what the room has of its own in their place. */
+static struct retention retention_of(const struct room *room)
+{
+    struct retention retention = retention_for(room->directory->rules, room_name(room));
+    const struct room_own *own = &room->own;
+
+    if (own->ttl)
+        retention.ttl_s = own->retention.ttl_s;
+    if (own->ttl_from)
+        retention.ttl_from = own->retention.ttl_from;
+    if (own->max_messages)
+        retention.max_messages = own->retention.max_messages;
+    if (own->max_bytes)
+        retention.max_bytes = own->retention.max_bytes;
+    return retention;
+}
+
 static struct log_limits limits_of(const struct room *room)
 {
     return (struct log_limits){.ttl_ms = (uint64_t)room->retention.ttl_s * 1000,
@@ -91,7 +107,8 @@ static struct log_limits limits_of(const struct room *room)
 /* An empty log, numbered from 1, under a new epoch. */
 static void begin_life(struct room *room)
 {
-    room->retention = retention_for(room->directory->rules, room_name(room));
+    room->own = (struct room_own){.members_max = ROOM_MEMBERS_BY_RULE};
+    room->retention = retention_of(room);
     struct log_limits limits = limits_of(room);
     log_init(&room->log, &room->directory->env, &limits);
     new_epoch(room->epoch);
@@ -107,7 +124,7 @@ static bool same_retention(const struct retention *a, const struct retention *b)
 /* The sweep frees the room where nothing is left of it, which must not happen under our walk. */
 static void reload_room(struct room *room, bool same_window, uint64_t now_ms)
 {
-    struct retention retention = retention_for(room->directory->rules, room_name(room));
+    struct retention retention = retention_of(room);
 
     if (same_window && same_retention(&retention, &room->retention))
         return;
@@ -126,6 +143,18 @@ void directory_reload(struct directory *directory, const struct retention_rules 
     directory->delivery_window = delivery_window;
     for (struct table_link *link = NULL; (link = table_next(&directory->rooms, link));)
         reload_room(container_of(link, struct room, link), same_window, now_ms);
+}
+
+void room_set_own(struct room *room, const struct room_own *own, uint64_t now_ms)
+{
+    room->own = *own;
+    room->retention = retention_of(room);
+    struct log_limits limits = limits_of(room);
+    log_set_limits(&room->log, &limits, now_ms);
+    if (room->projection)
+        log_follow(room->projection);
+    room_forget_cids(room, log_first(&room->log, now_ms));
+    room_schedule(room);
 }
 
 struct room *directory_open(struct directory *directory, struct slice name)

@@ -361,19 +361,20 @@ void log_set_limits(struct log *log, const struct log_limits *limits, uint64_t n
 
 /* Appending */
 
-/* In bytes, and in time: a segment spans at most 2^32 ms, 49 days. */
-static bool segment_has_room(const struct log_segment *segment, size_t bytes, uint64_t time_ms)
+/* For so many entries more. In bytes, and in time: a segment spans at most 2^32 ms, 49 days. */
+static bool segment_has_room(const struct log_segment *segment, size_t bytes, size_t entries,
+                             uint64_t time_ms)
 {
-    size_t index = (size_t)(segment->count + 1) * sizeof(struct log_entry);
+    size_t index = (segment->count + entries) * sizeof(struct log_entry);
 
     return segment->used + bytes + index <= segment->size &&
            (!segment->count || time_ms <= segment->base_ms + UINT32_MAX);
 }
 
 /* Small rooms get small segments: at most about an eighth of what the room may hold. */
-static size_t segment_size_for(const struct log *log, size_t bytes)
+static size_t segment_size_for(const struct log *log, size_t bytes, size_t entries)
 {
-    size_t need = (bytes + sizeof(struct log_entry) + 15) & ~(size_t)15;
+    size_t need = (bytes + entries * sizeof(struct log_entry) + 15) & ~(size_t)15;
     size_t size = log->tail ? (size_t)log->tail->size * 2 : LOG_SEGMENT_FIRST_BYTES;
     size_t most = LOG_SEGMENT_MAX_BYTES;
     uint64_t bytes_max = log->leader ? log->leader->limits.bytes_max : log->limits.bytes_max;
@@ -391,31 +392,39 @@ static uint64_t entry_time_ms(const struct log *log, uint64_t now_ms)
     return now_ms > log->newest_ms ? now_ms : log->newest_ms;
 }
 
-int log_prepare(struct log *log, size_t bytes, uint64_t now_ms, struct log_slot *ret_slot)
+int log_reserve(struct log *log, size_t bytes, size_t entries, uint64_t now_ms)
 {
     uint64_t time_ms = entry_time_ms(log, now_ms);
-    struct log_segment *segment;
 
     if (bytes > LOG_ENTRY_MAX_BYTES)
         return -EMSGSIZE;
     log_expire(log, now_ms);
-    segment = log->tail;
-    if (!segment || !segment_has_room(segment, bytes, time_ms)) {
-        if (log->spare && !segment_has_room(log->spare, bytes, time_ms)) {
-            segment_free(log->spare);
-            log->spare = NULL;
-        }
-        if (!log->spare) {
-            size_t size = segment_size_for(log, bytes);
-            if (log->env->bytes_max &&
-                relaxed(log->env->bytes_used) + sizeof(*segment) + size > log->env->bytes_max)
-                return -ENOSPC;
-            log->spare = segment_new(log->env, size);
-            if (!log->spare)
-                return -ENOMEM;
-        }
-        segment = log->spare;
+    if (log->tail && segment_has_room(log->tail, bytes, entries, time_ms))
+        return 0;
+    /* The first of them may still go to the tail; the spare could take them all. */
+    if (log->spare && !segment_has_room(log->spare, bytes, entries, time_ms)) {
+        segment_free(log->spare);
+        log->spare = NULL;
     }
+    if (log->spare)
+        return 0;
+    size_t size = segment_size_for(log, bytes, entries);
+    if (log->env->bytes_max &&
+        relaxed(log->env->bytes_used) + sizeof(*log->spare) + size > log->env->bytes_max)
+        return -ENOSPC;
+    log->spare = segment_new(log->env, size);
+    return log->spare ? 0 : -ENOMEM;
+}
+
+int log_prepare(struct log *log, size_t bytes, uint64_t now_ms, struct log_slot *ret_slot)
+{
+    int error = log_reserve(log, bytes, 1, now_ms);
+
+    if (error)
+        return error;
+    struct log_segment *segment = log->tail;
+    if (!segment || !segment_has_room(segment, bytes, 1, entry_time_ms(log, now_ms)))
+        segment = log->spare;
     *ret_slot = (struct log_slot){
         .number = relaxed(&log->end), .bytes = segment->data + segment->used, .cap = bytes};
     return 0;

@@ -266,7 +266,8 @@ static void cid_hashes(struct slice uid, struct slice cid, uint64_t *ret_hash, u
     size_t len = 2;
 
     text[1] = (uint8_t)uid.len;
-    memcpy(text + len, uid.data, uid.len);
+    if (uid.len)
+        memcpy(text + len, uid.data, uid.len);
     len += uid.len;
     memcpy(text + len, cid.data, cid.len);
     len += cid.len;
@@ -324,6 +325,16 @@ void room_forget_cids(struct room *room, uint64_t below_seq)
     }
 }
 
+void room_forget_cids_from(struct room *room, uint64_t seq)
+{
+    while (!list_empty(&room->cids_by_age)) {
+        struct room_cid *newest = container_of(room->cids_by_age.prev, struct room_cid, by_age);
+        if (newest->seq < seq)
+            break;
+        forget_cid(room, newest);
+    }
+}
+
 static int mark_new(struct room *room, struct slice uid, struct slice cid,
                     struct room_cid **ret_mark)
 {
@@ -334,6 +345,30 @@ static int mark_new(struct room *room, struct slice uid, struct slice cid,
     cid_hashes(uid, cid, &mark->link.hash, &mark->check);
     *ret_mark = mark;
     return 0;
+}
+
+/* The mark's message is stored, or about to be. */
+static void remember_cid(struct room *room, struct room_cid *mark, uint64_t seq, uint64_t ts_ms)
+{
+    struct table_link *old = table_find(&room->cids, mark->link.hash, cid_matches, &mark->check);
+
+    if (old) /* its message has expired: the cid can be used again */
+        forget_cid(room, container_of(old, struct room_cid, link));
+    mark->seq = seq;
+    mark->ts_ms = ts_ms;
+    table_insert(&room->cids, &mark->link, mark->link.hash);
+    list_append(&room->cids_by_age, &mark->by_age);
+}
+
+int room_remember_cid(struct room *room, struct slice uid, struct slice cid, uint64_t seq,
+                      uint64_t ts_ms)
+{
+    struct room_cid *mark;
+    int error = mark_new(room, uid, cid, &mark);
+
+    if (!error)
+        remember_cid(room, mark, seq, ts_ms);
+    return error;
 }
 
 int room_prepare(struct room *room, struct slice uid, struct slice cid, size_t bytes,
@@ -384,15 +419,7 @@ int room_commit(struct room *room, struct room_message *message, size_t bytes, u
         log_commit(room->projection, &projected, projected.cap, log_newest_ms(&room->log));
     room->last_ts_ms = message->ts_ms;
     if (message->mark) {
-        struct room_cid *mark = message->mark;
-        struct table_link *old =
-            table_find(&room->cids, mark->link.hash, cid_matches, &mark->check);
-        if (old) /* its message has expired: the cid can be used again */
-            forget_cid(room, container_of(old, struct room_cid, link));
-        mark->seq = message->slot.number;
-        mark->ts_ms = message->ts_ms;
-        table_insert(&room->cids, &mark->link, mark->link.hash);
-        list_append(&room->cids_by_age, &mark->by_age);
+        remember_cid(room, message->mark, message->slot.number, message->ts_ms);
         message->mark = NULL;
     }
     room_forget_cids(room, atomic_load_explicit(&room->log.kept, memory_order_relaxed));

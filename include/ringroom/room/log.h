@@ -117,6 +117,10 @@ struct log_slot {
  * reached), -EMSGSIZE. Nothing changes for readers until log_commit(); a slot that is not
  * committed is simply forgotten. Expires first what has expired by now_ms. */
 int log_prepare(struct log *log, size_t bytes, uint64_t now_ms, struct log_slot *ret_slot);
+/* Owner. Place for the next `entries` entries, together of at most `bytes` bytes: as long as time
+ * stands still, log_prepare() of them can't fail. Errors as there; -EMSGSIZE where all together are
+ * too long for one. */
+int log_reserve(struct log *log, size_t bytes, size_t entries, uint64_t now_ms);
 /* Owner. Publishes the slot's first `bytes` bytes (at least 1), then applies the limits. now_ms as
  * given to log_prepare(); in a follower the time of the leader's entry of that number, which comes
  * first. */

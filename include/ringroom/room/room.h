@@ -11,6 +11,7 @@
  *           be done to it, and how it is closed: moderation.h. */
 #pragma once
 
+#include "ringroom/base/buf.h"
 #include "ringroom/base/list.h"
 #include "ringroom/base/table.h"
 #include "ringroom/base/wheel.h"
@@ -28,6 +29,14 @@ enum {
     ROOM_NOTICE_TTL_MS = 10000,
     ROOM_NOTICE_BYTES_MAX = 65536,
 };
+
+/* What a room has of its own, in place of what the rules say: for one life of it. */
+struct room_own {
+    bool ttl, ttl_from, max_messages, max_bytes; /* which fields of `retention` count */
+    struct retention retention;
+    uint32_t members_max; /* 0: no limit; ROOM_MEMBERS_BY_RULE: as everywhere */
+};
+#define ROOM_MEMBERS_BY_RULE UINT32_MAX
 
 struct room;
 
@@ -70,6 +79,7 @@ struct room {
     uint32_t sessions;             /* connections in the room */
     _Atomic uint32_t members_seen; /* room_members(), for other shards; may lag a little */
     struct retention retention;
+    struct room_own own;
     uint64_t last_ts_ms; /* Unix time of the newest message: never goes back */
     uint64_t counted_ms; /* when the last count-only presence notice was sent */
     bool count_due;      /* presence changed since */
@@ -183,6 +193,32 @@ int room_prepare(struct room *room, struct slice uid, struct slice cid, size_t b
 int room_commit(struct room *room, struct room_message *message, size_t bytes, uint64_t now_ms);
 /* What was written is wiped. */
 void room_cancel(struct room *room, struct room_message *message);
+
+/* Several messages at once, in order, one number after the other: all of them, or none.
+ * room_batch.c. */
+struct room_batch_message {
+    struct slice uid; /* empty: nobody is the author */
+    struct slice cid; /* empty: none */
+    /* The result. */
+    uint64_t seq, ts_ms;
+    bool dup; /* this user has said it before under that cid: it is not stored again */
+};
+struct room_batch {
+    struct room_batch_message *messages;
+    size_t count;
+    /* Appends a message's wire form to `out`. Called once for each that is to be stored, in order.
+     * 0, -ENOMEM, -ENOBUFS. */
+    int (*write)(void *user, size_t index, uint64_t seq, uint64_t ts_ms, struct buf *out);
+    void *user;
+};
+/* 0; or, with nothing stored and nothing seen by any reader, as room_prepare() and room_commit().
+ */
+int room_append_all(struct room *room, const struct room_batch *batch, uint64_t now_ms,
+                    uint64_t wall_ms);
+
+/* In place of what it had of its own before; it holds for what is kept already, too. directory.c.
+ */
+void room_set_own(struct room *room, const struct room_own *own, uint64_t now_ms);
 
 /* A passing event for the members of the moment: an entry of the notices' log that starts with the
  * 8 bytes of `except`, the user it is not for (0: for all), then wire bytes. False where it had to
