@@ -304,6 +304,20 @@ static void ready(struct http *http)
     http->state = READY;
 }
 
+/* A longer body than others may have, where this request may have one. */
+static void raise_bound(const struct http *http, const struct http_framing *framing)
+{
+    const struct http_limits *limits = &http->limits;
+    struct work *work = http->work;
+
+    if (!limits->body_bytes_for ||
+        (!framing->chunked && framing->content_bytes <= limits->body_bytes_max))
+        return;
+    size_t bytes = limits->body_bytes_for(limits->user, &work->request);
+    if (bytes > limits->body_bytes_max)
+        work->body.max = bytes;
+}
+
 /* The head has come whole: judge it, and learn how the body will come. */
 static void head_whole(struct http *http)
 {
@@ -324,7 +338,8 @@ static void head_whole(struct http *http)
         fail(http, fault);
         return;
     }
-    if (framing.content_bytes > http->limits.body_bytes_max) {
+    raise_bound(http, &framing);
+    if (framing.content_bytes > work->body.max) {
         fail(http, (struct http_fault){413, "the body is too large"});
         return;
     }

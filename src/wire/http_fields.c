@@ -66,7 +66,7 @@ static int hex_digit(uint8_t c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-static int percent_decode(struct slice from, char *dst, size_t dst_bytes)
+static int percent_decode(struct slice from, bool plus_is_blank, char *dst, size_t dst_bytes)
 {
     size_t n = 0;
 
@@ -81,7 +81,7 @@ static int percent_decode(struct slice from, char *dst, size_t dst_bytes)
                 return -EINVAL;
             c = (uint8_t)(high << 4 | low);
             i += 2;
-        } else if (c == '+') {
+        } else if (c == '+' && plus_is_blank) {
             c = ' ';
         }
         if (n == dst_bytes)
@@ -89,6 +89,11 @@ static int percent_decode(struct slice from, char *dst, size_t dst_bytes)
         dst[n++] = (char)c;
     }
     return (int)n;
+}
+
+int http_decode(struct slice piece, char *dst, size_t dst_bytes)
+{
+    return percent_decode(piece, false, dst, dst_bytes);
 }
 
 int http_query(const struct http_request *request, const char *name, char *dst, size_t dst_bytes)
@@ -99,7 +104,7 @@ int http_query(const struct http_request *request, const char *name, char *dst, 
         struct slice value = cut(&rest, '&');
 
         if (slice_is(cut(&value, '='), name))
-            return percent_decode(value, dst, dst_bytes);
+            return percent_decode(value, true, dst, dst_bytes);
     }
     return -ENOENT;
 }

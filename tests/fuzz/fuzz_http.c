@@ -7,7 +7,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static const struct http_limits limits = {256, 1024, 512};
+static const struct http_limits limits = {
+    .target_bytes_max = 256, .head_bytes_max = 1024, .body_bytes_max = 512};
 
 struct trace {
     uint64_t sum;

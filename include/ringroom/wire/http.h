@@ -12,12 +12,6 @@
 
 enum { HTTP_HEADERS_MAX = 64 };
 
-struct http_limits {
-    size_t target_bytes_max; /* 414 */
-    size_t head_bytes_max;   /* 431; request line and headers together */
-    size_t body_bytes_max;   /* 413 */
-};
-
 enum http_method {
     HTTP_M_GET,
     HTTP_M_HEAD,
@@ -45,6 +39,16 @@ struct http_request {
     bool upgrade;          /* has "Connection: upgrade" and an Upgrade header */
     size_t headers_count;
     struct http_header headers[HTTP_HEADERS_MAX];
+};
+
+struct http_limits {
+    size_t target_bytes_max; /* 414 */
+    size_t head_bytes_max;   /* 431; request line and headers together */
+    size_t body_bytes_max;   /* 413 */
+    /* Where the body may be longer than that: asked once the head is good, to how much this
+     * request's bound is raised. NULL: never. */
+    size_t (*body_bytes_for)(void *user, const struct http_request *request);
+    void *user;
 };
 
 enum http_result {
@@ -83,6 +87,8 @@ bool http_header_lists(const struct http_request *request, const char *name, con
 /* The value of a query parameter, percent-decoded into dst: its length, or -ENOENT, -ENOBUFS,
  * -EINVAL (a broken %-sequence). '+' stands for a blank. */
 int http_query(const struct http_request *request, const char *name, char *dst, size_t dst_bytes);
+/* A piece of a path, percent-decoded into dst; a '+' is one. As http_query(). */
+int http_decode(struct slice piece, char *dst, size_t dst_bytes);
 /* The standard words of a status, "Not Found". */
 const char *http_reason(unsigned status);
 

@@ -314,7 +314,8 @@ static struct http *http;
 static const struct http_request *request_of(const char *method, const char *query,
                                              const char *headers)
 {
-    static const struct http_limits limits = {4096, 16384, 65536};
+    static const struct http_limits limits = {
+        .target_bytes_max = 4096, .head_bytes_max = 16384, .body_bytes_max = 65536};
     char text[3000];
     size_t used;
 

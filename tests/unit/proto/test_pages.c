@@ -15,7 +15,8 @@ static struct buf out;
 static int answer_within(size_t max, const char *method, const char *path, const char *headers,
                          bool ready)
 {
-    static const struct http_limits limits = {4096, 16384, 65536};
+    static const struct http_limits limits = {
+        .target_bytes_max = 4096, .head_bytes_max = 16384, .body_bytes_max = 65536};
     struct http *http = http_new(&limits);
     char text[1000];
     size_t used;

@@ -8,7 +8,8 @@
 
 enum { TARGET_MAX = 100, HEAD_MAX = 4096, BODY_MAX = 1000 };
 
-static const struct http_limits limits = {TARGET_MAX, HEAD_MAX, BODY_MAX};
+static const struct http_limits limits = {
+    .target_bytes_max = TARGET_MAX, .head_bytes_max = HEAD_MAX, .body_bytes_max = BODY_MAX};
 
 /* --- what a parser read from a stream of requests, as one comparable text --- */
 
@@ -669,7 +670,55 @@ static void test_http__statuses_have_their_words(void)
     CU_ASSERT_STRING_EQUAL(http_reason(799), "Unknown");
 }
 
-UNIT_MAIN("http", UNIT_TEST(test_http__a_request_is_read_in_all_its_parts),
+static size_t more_for_put(void *user, const struct http_request *request)
+{
+    ++*(unsigned *)user;
+    CU_ASSERT(slice_is(request->path, "/x"));
+    return request->method == HTTP_M_PUT ? 2 * (size_t)BODY_MAX : 0;
+}
+
+static enum http_result feed_body_of(const struct http_limits *bounds, const char *method,
+                                     bool chunked, size_t bytes)
+{
+    struct http *http = http_new(bounds);
+    char text[8192], filler[4 * BODY_MAX];
+    size_t used;
+
+    memset(filler, 'x', sizeof(filler));
+    int n = chunked ? snprintf(text, sizeof(text),
+                               "%s /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+                               "%zx\r\n%.*s\r\n0\r\n\r\n",
+                               method, bytes, (int)bytes, filler)
+                    : snprintf(text, sizeof(text),
+                               "%s /x HTTP/1.1\r\nHost: a\r\nContent-Length: %zu\r\n\r\n%.*s",
+                               method, bytes, (int)bytes, filler);
+    enum http_result result = http_feed(http, slice_make(text, (size_t)n), &used);
+    if (result == HTTP_FAILED)
+        CU_ASSERT_EQUAL(http_error_status(http), 413);
+    http_free(http);
+    return result;
+}
+
+static void test_http__the_bound_of_a_body_can_be_raised_for_some_requests(void)
+{
+    struct http_limits bounds = limits;
+    unsigned asked = 0;
+
+    bounds.body_bytes_for = more_for_put;
+    bounds.user = &asked;
+    for (int chunked = 0; chunked < 2; chunked++) {
+        CU_ASSERT_EQUAL(feed_body_of(&bounds, "PUT", chunked, 2 * BODY_MAX), HTTP_REQUEST);
+        CU_ASSERT_EQUAL(feed_body_of(&bounds, "PUT", chunked, 2 * BODY_MAX + 1), HTTP_FAILED);
+        CU_ASSERT_EQUAL(feed_body_of(&bounds, "POST", chunked, BODY_MAX), HTTP_REQUEST);
+        CU_ASSERT_EQUAL(feed_body_of(&bounds, "POST", chunked, BODY_MAX + 1), HTTP_FAILED);
+    }
+    asked = 0;
+    CU_ASSERT_EQUAL(feed_body_of(&bounds, "PUT", false, BODY_MAX), HTTP_REQUEST);
+    CU_ASSERT_EQUAL(asked, 0);
+}
+
+UNIT_MAIN("http", UNIT_TEST(test_http__the_bound_of_a_body_can_be_raised_for_some_requests),
+          UNIT_TEST(test_http__a_request_is_read_in_all_its_parts),
           UNIT_TEST(test_http__any_split_yields_the_same_requests),
           UNIT_TEST(test_http__random_splits_yield_the_same_requests),
           UNIT_TEST(test_http__bytes_after_an_upgrade_are_left_alone),

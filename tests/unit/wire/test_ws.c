@@ -743,7 +743,8 @@ static void test_ws__close_frames_are_cut_at_a_character(void)
 
 static unsigned upgrade(const char *text, char *ret_accept)
 {
-    static const struct http_limits http_limits = {1000, 8000, 1000};
+    static const struct http_limits http_limits = {
+        .target_bytes_max = 1000, .head_bytes_max = 8000, .body_bytes_max = 1000};
     struct http *http = http_new(&http_limits);
     size_t used;
     const char *why = NULL;
