@@ -3,6 +3,7 @@
 #include "cli_token.h"
 #include "ringroom/base/check.h"
 #include "ringroom/base/clock.h"
+#include "ringroom/server/api_keys.h"
 #include "ringroom/server/auth_keys.h"
 #include "ringroom/server/doctor.h"
 #include "ringroom/server/nearest.h"
@@ -333,12 +334,27 @@ static int check_auth_keys(const struct config *config, FILE *err)
     return status_of(error);
 }
 
+/* The same of api.keys. */
+static int check_api_keys(const struct config *config, FILE *err)
+{
+    struct api_keys keys;
+    char text[CONFIG_ERROR_BYTES];
+    int error = api_keys_open(config, &keys, text, sizeof(text));
+
+    if (error)
+        complain(err, "%s", text);
+    return status_of(error);
+}
+
 static int check(const struct config *config, FILE *out, FILE *err)
 {
     int status = check_certificate(config, err);
 
     if (status == CLI_OK)
         status = check_auth_keys(config, err);
+
+    if (status == CLI_OK)
+        status = check_api_keys(config, err);
 
     if (status == CLI_OK)
         status = check_identity(config, err);

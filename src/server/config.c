@@ -48,15 +48,16 @@ static int without_text(const char *json_error)
     return (int)(near ? near - json_error : (long)strlen(json_error));
 }
 
-/* True for auth.keys, and for whatever may have been meant for it: a misspelt key, a group in a
- * string, JSON that is none. */
+/* True for auth.keys and api.keys, and for whatever may have been meant for it: a misspelt key, a
+ * group in a string, JSON that is none. */
 static bool may_be_secret(const char *name, const char *shown)
 {
     const struct config_key *key = config_key_find(name);
 
-    if (key && key->type != CONFIG_AUTH_KEYS)
+    if (key && key->type != CONFIG_AUTH_KEYS && key->type != CONFIG_API_KEYS)
         return false;
-    return strncmp(name, "auth", 4) == 0 || strcasestr(name, "secret") ||
+    return strncmp(name, "auth", 4) == 0 || strncmp(name, "api", 3) == 0 ||
+           strcasestr(name, "secret") || strcasestr(shown, "\"key\"") ||
            strcasestr(shown, "secret");
 }
 
@@ -212,6 +213,11 @@ static int read_file(struct config_loader *loader, const char *name, char **ret_
     return 0;
 }
 
+static bool may_hold_secret(struct slice text)
+{
+    return memmem(text.data, text.len, "secret", 6) || memmem(text.data, text.len, "\"api\"", 5);
+}
+
 static int take_text(struct config_loader *loader, const char *text, size_t len)
 {
     json_error_t where;
@@ -221,8 +227,8 @@ static int take_text(struct config_loader *loader, const char *text, size_t len)
     if (!file)
         return config_fail(loader, "the configuration file %s, line %d, column %d: %.*s",
                            loader->at.name, where.line, where.column,
-                           memmem(text, len, "secret", 6) ? without_text(where.text)
-                                                          : (int)strlen(where.text),
+                           may_hold_secret(slice_make(text, len)) ? without_text(where.text)
+                                                                  : (int)strlen(where.text),
                            where.text);
     if (json_is_object(file))
         error = take_object(loader, "", file);
@@ -437,6 +443,7 @@ void config_deinit(struct config *config)
     mem_free(config->group);
     config_auth_keys_free(&config->auth_keys);
     mem_free(config->auth_audience);
+    config_api_keys_free(&config->api_keys);
     for (size_t i = 0; i < settings->origins_count; i++)
         mem_free(settings->origins[i]);
     mem_free(settings->origins);

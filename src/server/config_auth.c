@@ -1,39 +1,8 @@
 /* config_auth.c - auth.keys: a list of objects whose secrets go in and never come out. */
 #include "config_parts.h"
-#include "ringroom/base/utf8.h"
-#include "ringroom/server/auth_keys.h"
-#include "ringroom/server/nearest.h"
 #include <errno.h>
 
-static const char *const members[] = {"kid", "alg", "secret", "file"};
-
-static int unknown_member(struct config_loader *loader, const char *name, const char *member,
-                          const json_t *value)
-{
-    struct nearest nearest = nearest_to(member);
-
-    for (size_t i = 0; i < array_len(members); i++)
-        nearest_offer(&nearest, members[i]);
-    return config_refuse(loader, name, value,
-                         "no such key in a key%s%s (allowed are kid, alg, secret, file)",
-                         nearest.best ? "; the nearest is " : "", nearest.best ? nearest.best : "");
-}
-
-static int store_string(struct config_loader *loader, const char *name, const json_t *value,
-                        size_t bytes_max, char **field)
-{
-    struct slice text = slice_make(json_string_value(value), json_string_length(value));
-
-    if (text.len == 0 || text.len > bytes_max || !utf8_printable(text))
-        return config_refuse(loader, name, value,
-                             "must be a text of 1 to %zu bytes without control characters",
-                             bytes_max);
-    *field = mem_alloc(text.len + 1);
-    if (!*field)
-        return config_out_of_memory(loader);
-    memcpy(*field, text.data, text.len + 1);
-    return 0;
-}
+static const char *const members[] = {"kid", "alg", "secret", "file", NULL};
 
 static int store_alg(struct config_loader *loader, const char *name, const json_t *value,
                      enum signature_alg *field)
@@ -45,22 +14,6 @@ static int store_alg(struct config_loader *loader, const char *name, const json_
     return config_refuse(loader, name, value, "must be one of \"HS256\", \"RS256\", \"ES256\"");
 }
 
-static int store_file(struct config_loader *loader, const char *name, const json_t *value,
-                      char **field)
-{
-    size_t prefix_len = strlen(AUTH_KEYS_CREDENTIAL);
-    int error = store_string(loader, name, value, 4096, field);
-
-    if (error || strncmp(*field, AUTH_KEYS_CREDENTIAL, prefix_len) != 0)
-        return error;
-    const char *credential = *field + prefix_len;
-    if (*credential == '\0' || *credential == '.' || strchr(credential, '/'))
-        return config_refuse(loader, name, value,
-                             "must name a credential of the unit behind \"credential:\", as "
-                             "\"credential:token-key\", without a slash or a dot in front");
-    return 0;
-}
-
 static int store_member(struct config_loader *loader, const char *name, const char *member,
                         const json_t *value, struct config_auth_key *key)
 {
@@ -69,10 +22,10 @@ static int store_member(struct config_loader *loader, const char *name, const ch
     if (json_is_null(value))
         return 0;
     if (strcmp(member, "kid") == 0)
-        return store_string(loader, name, value, TOKEN_KID_MAX, &key->kid);
+        return config_secret_text(loader, name, value, TOKEN_KID_MAX, &key->kid);
     if (strcmp(member, "secret") == 0)
-        return store_string(loader, name, value, SIGNATURE_SECRET_MAX, &key->secret);
-    return store_file(loader, name, value, &key->file);
+        return config_secret_text(loader, name, value, SIGNATURE_SECRET_MAX, &key->secret);
+    return config_secret_file(loader, name, value, &key->file);
 }
 
 /* What one key must have, all its members read. */
@@ -111,13 +64,11 @@ static int store_key(struct config_loader *loader, const char *key_name, json_t 
     json_object_foreach(value, member, member_value)
     {
         char name[2 * CONFIG_NAME_MAX];
-        bool known = false;
 
         snprintf(name, sizeof(name), "%s.%s", key_name, member);
-        for (size_t i = 0; i < array_len(members); i++)
-            known = known || strcmp(member, members[i]) == 0;
-        int error = known ? store_member(loader, name, member, member_value, key)
-                          : unknown_member(loader, name, member, member_value);
+        int error = config_secret_member(loader, name, member, member_value, members);
+        if (!error)
+            error = store_member(loader, name, member, member_value, key);
         if (error)
             return error;
     }
@@ -164,11 +115,6 @@ int config_auth_keys_store(struct config_loader *loader, const struct config_key
     return 0;
 }
 
-static int set_text(json_t *object, const char *member, const char *text)
-{
-    return text ? json_object_set_new(object, member, json_string(text)) : 0;
-}
-
 json_t *config_auth_keys_load(const struct config_auth_keys *keys)
 {
     json_t *list = json_array();
@@ -177,10 +123,10 @@ json_t *config_auth_keys_load(const struct config_auth_keys *keys)
         const struct config_auth_key *key = &keys->list[i];
         json_t *object = json_object();
 
-        if (set_text(object, "kid", key->kid) < 0 ||
-            set_text(object, "alg", signature_alg_name(key->alg)) < 0 ||
-            set_text(object, "secret", key->secret ? "***" : NULL) < 0 ||
-            set_text(object, "file", key->file) < 0) {
+        if (config_secret_show(object, "kid", key->kid) < 0 ||
+            config_secret_show(object, "alg", signature_alg_name(key->alg)) < 0 ||
+            config_secret_show(object, "secret", key->secret ? "***" : NULL) < 0 ||
+            config_secret_show(object, "file", key->file) < 0) {
             json_decref(object);
             object = NULL;
         }

@@ -65,6 +65,11 @@ const struct config_key config_keys[] = {
     OTHER(CONFIG_TEXT, "auth.audience", "null", AT(auth_audience),
           "What a token's `aud` must hold. null: anything"),
 
+    OTHER(CONFIG_API_KEYS, "api.keys", "[]", AT(api_keys),
+          "The keys of back ends, for the HTTP API at /v1. None: it is off"),
+    NUMBER(32, "api.max_body", "1048576", 65536, 64 << 20, settings.api_max_body,
+           "Bytes of a request's body there"),
+
     NUMBER(32, "retention.ttl", "3600", RETENTION_TTL_MIN_S, RETENTION_TTL_MAX_S,
            settings.retention.defaults.ttl_s, "Seconds that messages are kept"),
     CHOICE("retention.ttl_from", "\"last_message\"", ttl_from_names,
@@ -125,8 +130,8 @@ const struct config_key config_keys[] = {
 /* clang-format on */
 const size_t config_keys_count = array_len(config_keys);
 
-const char *const config_groups[] = {"tls",      "proxy",       "auth",  "retention", "limits",
-                                     "presence", "conformance", "debug", "log"};
+const char *const config_groups[] = {"tls",    "proxy",    "auth",        "api",   "retention",
+                                     "limits", "presence", "conformance", "debug", "log"};
 const size_t config_groups_count = array_len(config_groups);
 
 static_assert(array_len(config_keys) <= CONFIG_KEYS_MAX, "a loader has room for every key");
@@ -238,6 +243,12 @@ void config_allowed(const struct config_key *key, char *text, size_t text_bytes)
                  "a list of at most %d keys, as [{\"kid\": \"2026\", \"alg\": \"HS256\", "
                  "\"file\": \"credential:token-key\"}]",
                  TOKEN_KEYS_MAX);
+        break;
+    case CONFIG_API_KEYS:
+        snprintf(text, text_bytes,
+                 "a list of at most %d keys, as [{\"name\": \"shop\", \"file\": "
+                 "\"credential:api-key\"}]",
+                 API_KEYS_MAX);
         break;
     }
 }

@@ -2,7 +2,8 @@
  *
  * config.c reads the sources, config_value.c turns one value into a field,
  * config_check.c looks at fields together, config_keys.c has the table,
- * config_auth.c is auth.keys. */
+ * config_secret.c is what lists of keys share, config_auth.c is auth.keys, config_api.c
+ * api.keys. */
 #pragma once
 
 #include "ringroom/server/config.h"
@@ -55,11 +56,29 @@ int config_value_store(struct config_loader *loader, const struct config_key *ke
 json_t *config_value_load(const struct config *config, const struct config_key *key);
 void config_rules_free(struct retention_rules *rules);
 
-/* auth.keys; as config_value_store() and config_value_load(), which shows no secret. */
+/* Lists of keys. `members`: the names that an entry may have, NULL-terminated. Each 0, or -EINVAL,
+ * -ENOMEM with the error written. */
+int config_secret_member(struct config_loader *loader, const char *name, const char *member,
+                         const json_t *value, const char *const *members);
+/* Of 1 to bytes_max bytes, without control characters. */
+int config_secret_text(struct config_loader *loader, const char *name, const json_t *value,
+                       size_t bytes_max, char **field);
+/* A file's name (key_file.h). */
+int config_secret_file(struct config_loader *loader, const char *name, const json_t *value,
+                       char **field);
+/* Sets a member of a key's entry that is printed; nothing where text is NULL. 0 or -1. */
+int config_secret_show(json_t *object, const char *member, const char *text);
+
+/* auth.keys and api.keys; as config_value_store() and config_value_load(), which shows no secret.
+ */
 int config_auth_keys_store(struct config_loader *loader, const struct config_key *key,
                            const json_t *value, struct config_auth_keys *field);
 json_t *config_auth_keys_load(const struct config_auth_keys *keys);
 void config_auth_keys_free(struct config_auth_keys *keys);
+int config_api_keys_store(struct config_loader *loader, const struct config_key *key,
+                          const json_t *value, struct config_api_keys *field);
+json_t *config_api_keys_load(const struct config_api_keys *keys);
+void config_api_keys_free(struct config_api_keys *keys);
 
 /* What no single value tells: 0 or -EINVAL with the error written. */
 int config_check(struct config_loader *loader);

@@ -366,6 +366,8 @@ int config_value_store(struct config_loader *loader, const struct config_key *ke
         return store_rooms(loader, key, value);
     case CONFIG_AUTH_KEYS:
         return config_auth_keys_store(loader, key, value, field);
+    case CONFIG_API_KEYS:
+        return config_api_keys_store(loader, key, value, field);
     }
     CHECK(!"a type that is none");
     return -EINVAL;
@@ -465,6 +467,8 @@ json_t *config_value_load(const struct config *config, const struct config_key *
         return load_rooms(&config->settings.retention);
     case CONFIG_AUTH_KEYS:
         return config_auth_keys_load(field);
+    case CONFIG_API_KEYS:
+        return config_api_keys_load(field);
     }
     CHECK(!"a type that is none");
     return NULL;

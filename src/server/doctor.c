@@ -5,6 +5,7 @@
 #include "ringroom/base/clock.h"
 #include "ringroom/base/mem.h"
 #include "ringroom/ring/ring.h"
+#include "ringroom/server/api_keys.h"
 #include "ringroom/server/auth_keys.h"
 #include "ringroom/wire/tls.h"
 #include "serve_parts.h"
@@ -214,6 +215,15 @@ static void look_at_certificate(struct doctor *doctor)
     tls_server_free(server);
 }
 
+static void look_at_api_keys(struct doctor *doctor)
+{
+    struct api_keys keys;
+    char text[CONFIG_ERROR_BYTES];
+
+    if (api_keys_open(&doctor->config, &keys, text, sizeof(text)) != 0)
+        report(doctor, BAD, "API keys", "%s", text);
+}
+
 static void look_at_token_keys(struct doctor *doctor)
 {
     struct token_keys *keys;
@@ -325,6 +335,7 @@ int doctor_run(const struct config_source *source, const struct config_machine *
     look_at_rings(&doctor);
     look_at_certificate(&doctor);
     look_at_token_keys(&doctor);
+    look_at_api_keys(&doctor);
     look_at_user(&doctor);
     look_at_ports(&doctor);
     look_at_clock(&doctor);

@@ -1,5 +1,6 @@
 /* generation.c - the certificate and the keys that a configuration names, read. */
 #include "ringroom/base/mem.h"
+#include "ringroom/server/api_keys.h"
 #include "ringroom/server/auth_keys.h"
 #include "ringroom/wire/tls.h"
 #include "server_core.h"
@@ -40,7 +41,11 @@ int generation_open(struct generation *generation, bool tls, char *ret_why, size
 
     if (!error)
         error = auth_keys_open(&generation->config, &generation->token_keys, ret_why, why_bytes);
+    if (!error)
+        error = api_keys_open(&generation->config, &generation->api_keys, ret_why, why_bytes);
     generation->config.settings.token_keys = generation->token_keys;
+    generation->config.settings.api_keys =
+        generation->api_keys.count ? &generation->api_keys : NULL;
     return error;
 }
 

@@ -25,6 +25,7 @@ struct worker {
 struct generation {
     struct config config;          /* its settings are the shards' */
     struct token_keys *token_keys; /* NULL: none */
+    struct api_keys api_keys;
     struct tls_server *tls;        /* NULL: no socket is for TLS */
 };
 

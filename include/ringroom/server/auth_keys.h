@@ -6,10 +6,6 @@
 
 #include "ringroom/server/config.h"
 
-/* A file name that begins so names a file in $CREDENTIALS_DIRECTORY, where systemd puts what a
- * unit's LoadCredential= asks for. */
-#define AUTH_KEYS_CREDENTIAL "credential:"
-
 /* 0, *ret_keys NULL where no keys are configured; -EINVAL with a line in ret_error that names the
  * key, what is wrong with it and what to do, never a secret; -ENOMEM. */
 int auth_keys_open(const struct config *config, struct token_keys **ret_keys, char *ret_error,

@@ -13,6 +13,7 @@
 #pragma once
 
 #include "ringroom/base/logger.h"
+#include "ringroom/proto/api_key.h"
 #include "ringroom/proto/token.h"
 #include "ringroom/shard/settings.h"
 #include <netinet/in.h>
@@ -60,6 +61,20 @@ struct config_auth_keys {
     size_t count;                 /* at most TOKEN_KEYS_MAX */
 };
 
+/* One entry of `api.keys`; exactly one of digest, key and file is set. */
+struct config_api_key {
+    char *name;
+    bool hashed; /* `digest` is set */
+    uint8_t digest[DIGEST_SHA256_BYTES];
+    char *key;  /* in clear */
+    char *file; /* as written: "credential:NAME" is not a path yet */
+};
+
+struct config_api_keys {
+    struct config_api_key *list; /* NULL where count is 0 */
+    size_t count;                /* at most API_KEYS_MAX */
+};
+
 enum log_format { LOG_FORMAT_TEXT, LOG_FORMAT_JSON };
 
 struct config_key;
@@ -76,6 +91,7 @@ struct config {
     bool core_dumps;
     struct config_auth_keys auth_keys; /* auth_keys.h makes keys of them */
     char *auth_audience;               /* NULL: not looked at */
+    struct config_api_keys api_keys;   /* api_keys.h hashes them */
     uint32_t shards;                   /* 0: one per CPU; never 0 after config_resolve() */
     uint32_t connections; /* of the process. 0: as many as RLIMIT_NOFILE allows; never 0 after
                              config_resolve(), which shares them out as settings.connections_max */
@@ -145,6 +161,7 @@ enum config_type {
     CONFIG_NETWORKS,  /* a network or a list; settings.proxies */
     CONFIG_ROOMS,     /* a list of objects; settings.retention.rules */
     CONFIG_AUTH_KEYS, /* a list of objects, struct config_auth_keys; its values are never shown */
+    CONFIG_API_KEYS,  /* the same, struct config_api_keys */
 };
 
 struct config_key {

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct api_keys;
 struct token_keys;
 
 enum auth_mode {
@@ -48,6 +49,9 @@ struct settings {
     enum auth_mode auth_mode;
     uint32_t auth_timeout_s;             /* for the first token, where the upgrade brought none */
     const struct token_keys *token_keys; /* shared by all shards; NULL: none are configured */
+
+    const struct api_keys *api_keys; /* shared by all shards; NULL: the HTTP API is off */
+    uint32_t api_max_body;           /* bytes of a request to it */
 
     char **origins; /* allowed Origin values, '*' as wildcard; none: same host only */
     size_t origins_count;
