@@ -7,8 +7,6 @@
 #include "ringroom/base/mem.h"
 #include "ringroom/proto/json_text.h"
 
-static const double INTEGER_MAX = 9007199254740991.0; /* 2^53 - 1 */
-
 static const char *const op_names[] = {
     [NATIVE_JOIN] = "join",       [NATIVE_LEAVE] = "leave",     [NATIVE_SEND] = "send",
     [NATIVE_HISTORY] = "history", [NATIVE_MEMBERS] = "members", [NATIVE_TYPING] = "typing",
@@ -17,27 +15,6 @@ static const char *const op_names[] = {
 };
 
 /* Fields */
-
-/* A whole number from 0 to 2^53 - 1, however it is written. */
-static bool integer_of(const json_t *value, uint64_t *ret)
-{
-    double number = json_number_value(value);
-
-    if (!json_is_number(value) || number < 0 || number > INTEGER_MAX ||
-        number != (double)(uint64_t)number)
-        return false;
-    *ret = (uint64_t)number;
-    return true;
-}
-
-/* Absent is fine; present, it must be such a number. */
-static bool optional_integer(const json_t *json, const char *key, bool *ret_has, uint64_t *ret)
-{
-    const json_t *value = json_object_get(json, key);
-
-    *ret_has = value != NULL;
-    return !value || integer_of(value, ret);
-}
 
 static bool is_plain_integer(struct slice raw)
 {
@@ -55,10 +32,10 @@ static bool parse_id(struct slice text, const json_t *json, struct native_reques
 
     if (!value)
         return true;
-    if (json_is_string(value)
-            ? json_string_length(value) > 64 || raw.len > 6 * 64 + 2
-            : !json_is_number(value) || !is_plain_integer(raw) ||
-                  json_number_value(value) > INTEGER_MAX || json_number_value(value) < -INTEGER_MAX)
+    if (json_is_string(value) ? json_string_length(value) > 64 || raw.len > 6 * 64 + 2
+                              : !json_is_number(value) || !is_plain_integer(raw) ||
+                                    json_number_value(value) > REQUEST_INTEGER_MAX ||
+                                    json_number_value(value) < -REQUEST_INTEGER_MAX)
         return request_refuse(fault,
                               "id: must be an integer of at most 2^53-1 or a string of at most 64 "
                               "bytes");
@@ -91,7 +68,7 @@ static bool parse_since(const json_t *json, struct room_wish *wish, struct nativ
     if (!since)
         return true;
     const json_t *epoch = json_object_get(since, "epoch");
-    if (!json_is_string(epoch) || !integer_of(json_object_get(since, "seq"), &wish->since_seq))
+    if (!json_is_string(epoch) || !request_integer(json_object_get(since, "seq"), &wish->since_seq))
         return request_refuse(fault, "since: must be {\"epoch\":string,\"seq\":number}");
     wish->has_since = true;
     wish->since_epoch = request_string(epoch);
@@ -106,7 +83,7 @@ static bool parse_join(const json_t *json, struct native_request *request,
     if (!request_name(json_object_get(json, "name"), &request->name, fault) ||
         !parse_since(json, wish, fault))
         return false;
-    if (!optional_integer(json, "history", &wish->has_history, &wish->history))
+    if (!request_optional_integer(json, "history", &wish->has_history, &wish->history))
         return request_refuse(fault, "history: must be a number of messages, 0 or more");
     return true;
 }
@@ -114,18 +91,13 @@ static bool parse_join(const json_t *json, struct native_request *request,
 static bool parse_send(struct slice text, const json_t *json, struct native_request *request,
                        struct native_fault *fault)
 {
-    const json_t *said = json_object_get(json, "text"), *data = json_object_get(json, "data");
+    struct request_said said;
 
-    if (!said && !data)
-        return request_refuse(fault, "text, data: one of them is needed");
-    if (said && !json_is_string(said))
-        return request_refuse(fault, "text: must be a string");
-    if (!request_cid(json_object_get(json, "cid"), &request->cid, fault))
+    if (!request_said(text, json, &said, fault))
         return false;
-    if (said)
-        request->text_raw = json_raw_member(text, "text");
-    if (data)
-        request->data_raw = json_raw_member(text, "data");
+    request->text_raw = said.text_raw;
+    request->data_raw = said.data_raw;
+    request->cid = said.cid;
     return true;
 }
 
@@ -136,12 +108,12 @@ static bool parse_history(const json_t *json, struct native_request *request,
     uint64_t limit = NATIVE_HISTORY_LIMIT;
     bool has_limit;
 
-    if (!optional_integer(json, "before", &range->has_before, &range->before) ||
-        !optional_integer(json, "after", &range->has_after, &range->after))
+    if (!request_optional_integer(json, "before", &range->has_before, &range->before) ||
+        !request_optional_integer(json, "after", &range->has_after, &range->after))
         return request_refuse(fault, "before, after: must be message numbers");
     if (range->has_before && range->has_after)
         return request_refuse(fault, "before, after: only one of them can be given");
-    if (!optional_integer(json, "limit", &has_limit, &limit) || limit < 1 ||
+    if (!request_optional_integer(json, "limit", &has_limit, &limit) || limit < 1 ||
         limit > NATIVE_HISTORY_LIMIT_MAX)
         return request_refuse(fault, "limit: must be a number from 1 to 1000");
     range->limit = (uint32_t)limit;
@@ -162,23 +134,8 @@ static bool parse_typing(const json_t *json, struct native_request *request,
 static bool parse_delete(const json_t *json, struct native_request *request,
                          struct native_fault *fault)
 {
-    if (!integer_of(json_object_get(json, "seq"), &request->seq) || request->seq == 0)
+    if (!request_integer(json_object_get(json, "seq"), &request->seq) || request->seq == 0)
         return request_refuse(fault, "seq: must be the number of a message");
-    return true;
-}
-
-static bool parse_sanction(const json_t *json, struct native_request *request,
-                           struct native_fault *fault)
-{
-    const json_t *uid = json_object_get(json, "uid");
-    bool has_seconds;
-
-    request->uid = request_string(uid);
-    if (!json_is_string(uid) || !request->uid.len || request->uid.len > ROOM_UID_MAX)
-        return request_refuse(fault, "uid: must be a string of 1 to 128 bytes");
-    if (!optional_integer(json, "seconds", &has_seconds, &request->seconds) ||
-        request->seconds > NATIVE_SANCTION_MAX_S || (!has_seconds && request->op == NATIVE_MUTE))
-        return request_refuse(fault, "seconds: must be a number from 0 to 2592000");
     return true;
 }
 
@@ -215,7 +172,8 @@ static bool parse_fields(struct slice text, const json_t *json, struct native_re
         return parse_delete(json, request, fault);
     case NATIVE_KICK:
     case NATIVE_MUTE:
-        return parse_sanction(json, request, fault);
+        return request_sanction(json, request->op == NATIVE_MUTE, &request->uid, &request->seconds,
+                                fault);
     default:
         return true;
     }

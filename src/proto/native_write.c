@@ -1,6 +1,6 @@
 /* native_write.c - events and replies of the native dialect, and a message's wire form. */
 #include "ringroom/proto/native.h"
-#include "json_writer.h"
+#include "native_parts.h"
 #include "ringroom/base/encode.h"
 #include "ringroom/base/mem.h"
 #include "ringroom/wire/ws.h"
@@ -318,50 +318,65 @@ static struct span choose_span(const struct room *room, const struct native_rang
     return span;
 }
 
-int native_history(struct buf *out, struct slice re, const struct room *room,
-                   const struct native_range *range, uint64_t now_ms)
+void put_history(struct writer *w, const struct room *room, const struct native_range *range,
+                 uint64_t now_ms)
 {
     struct span span = choose_span(room, range, now_ms);
-    struct writer w = begin(out, "history", re);
     struct log_cursor cursor;
     struct slice frame;
     struct log_read read;
-    size_t start_len = out->len;
+    size_t start_len = w->out->len;
     uint64_t count = 0;
 
-    put_string(&w, ",\"room\":", room_name(room));
-    put_string(&w, ",\"epoch\":", room_epoch(room));
-    put(&w, ",\"messages\":[");
+    put_string(w, "\"room\":", room_name(room));
+    put_string(w, ",\"epoch\":", room_epoch(room));
+    put(w, ",\"messages\":[");
     log_cursor_init(&cursor, span.start);
-    while (!w.error && cursor.next < span.stop && count < range->limit &&
-           out->len - start_len < NATIVE_HISTORY_BYTES_MAX) {
+    while (!w->error && cursor.next < span.stop && count < range->limit &&
+           w->out->len - start_len < NATIVE_HISTORY_BYTES_MAX) {
         if (log_next(&room->log, &cursor, now_ms, &frame, &read) != LOG_BYTES)
             break;
         if (!native_is_message(frame)) /* deleted */
             continue;
-        put_raw(&w, count++ ? "," : "", native_payload(frame));
+        put_raw(w, count++ ? "," : "", native_payload(frame));
     }
     bool more = range->has_after ? cursor.next < log_end(&room->log)
                                  : span.start > log_first(&room->log, now_ms);
-    put_bool(&w, "],\"more\":", more);
+    put_bool(w, "],\"more\":", more);
+}
+
+int native_history(struct buf *out, struct slice re, const struct room *room,
+                   const struct native_range *range, uint64_t now_ms)
+{
+    struct writer w = begin(out, "history", re);
+
+    put(&w, ",");
+    put_history(&w, room, range, now_ms);
     return end(&w);
+}
+
+void put_members(struct writer *w, const struct room *room)
+{
+    const struct table_link *link = NULL;
+
+    put_string(w, "\"room\":", room_name(room));
+    put_u64(w, ",\"count\":", room_members(room));
+    put(w, ",\"members\":[");
+    for (int i = 0; i < NATIVE_MEMBERS_MAX && (link = table_next(&room->users, link)); i++) {
+        const struct room_user *user = container_of(link, struct room_user, link);
+        put_string(w, i ? ",{\"uid\":" : "{\"uid\":", room_user_uid(user));
+        put_string(w, ",\"name\":", room_user_name(user));
+        put_u64(w, ",\"sessions\":", user->sessions);
+        put(w, "}");
+    }
+    put(w, "]");
 }
 
 int native_members(struct buf *out, struct slice re, const struct room *room)
 {
     struct writer w = begin(out, "members", re);
-    const struct table_link *link = NULL;
 
-    put_string(&w, ",\"room\":", room_name(room));
-    put_u64(&w, ",\"count\":", room_members(room));
-    put(&w, ",\"members\":[");
-    for (int i = 0; i < NATIVE_MEMBERS_MAX && (link = table_next(&room->users, link)); i++) {
-        const struct room_user *user = container_of(link, struct room_user, link);
-        put_string(&w, i ? ",{\"uid\":" : "{\"uid\":", room_user_uid(user));
-        put_string(&w, ",\"name\":", room_user_name(user));
-        put_u64(&w, ",\"sessions\":", user->sessions);
-        put(&w, "}");
-    }
-    put(&w, "]");
+    put(&w, ",");
+    put_members(&w, room);
     return end(&w);
 }

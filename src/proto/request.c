@@ -74,3 +74,57 @@ bool request_cid(const json_t *value, struct slice *ret_cid, struct native_fault
     *ret_cid = cid;
     return true;
 }
+
+bool request_integer(const json_t *value, uint64_t *ret)
+{
+    double number = json_number_value(value);
+
+    if (!json_is_number(value) || number < 0 || number > REQUEST_INTEGER_MAX ||
+        number != (double)(uint64_t)number)
+        return false;
+    *ret = (uint64_t)number;
+    return true;
+}
+
+bool request_optional_integer(const json_t *json, const char *key, bool *ret_has, uint64_t *ret)
+{
+    const json_t *value = json_object_get(json, key);
+
+    *ret_has = value != NULL;
+    return !value || request_integer(value, ret);
+}
+
+bool request_said(struct slice text, const json_t *json, struct request_said *ret_said,
+                  struct native_fault *fault)
+{
+    const json_t *said = json_object_get(json, "text"), *data = json_object_get(json, "data");
+    struct request_said found = {0};
+
+    if (!said && !data)
+        return request_refuse(fault, "text, data: one of them is needed");
+    if (said && !json_is_string(said))
+        return request_refuse(fault, "text: must be a string");
+    if (!request_cid(json_object_get(json, "cid"), &found.cid, fault))
+        return false;
+    if (said)
+        found.text_raw = json_raw_member(text, "text");
+    if (data)
+        found.data_raw = json_raw_member(text, "data");
+    *ret_said = found;
+    return true;
+}
+
+bool request_sanction(const json_t *json, bool needs_seconds, struct slice *ret_uid,
+                      uint64_t *ret_seconds, struct native_fault *fault)
+{
+    const json_t *uid = json_object_get(json, "uid");
+    bool has_seconds;
+
+    *ret_uid = request_string(uid);
+    if (!json_is_string(uid) || !ret_uid->len || ret_uid->len > ROOM_UID_MAX)
+        return request_refuse(fault, "uid: must be a string of 1 to 128 bytes");
+    if (!request_optional_integer(json, "seconds", &has_seconds, ret_seconds) ||
+        *ret_seconds > NATIVE_SANCTION_MAX_S || (!has_seconds && needs_seconds))
+        return request_refuse(fault, "seconds: must be a number from 0 to 2592000");
+    return true;
+}

@@ -11,6 +11,7 @@
 /* Values in the JSON of one request, as json_values_within() counts. A tree of so many is about
  * 16 MiB, and a few milliseconds of a shard's time, however long a message may be. */
 #define REQUEST_VALUES_MAX 65536
+#define REQUEST_INTEGER_MAX 9007199254740991.0 /* 2^53 - 1 */
 
 /* The tree, of any kind of value, without doubled keys; every number in it is a real. NULL where
  * the text is no JSON, or has too many values. Numbers beyond a double's reach are replaced by
@@ -28,3 +29,19 @@ bool request_room(const json_t *value, struct slice *ret_room, struct native_fau
 /* Here missing is fine, and leaves *ret alone. */
 bool request_name(const json_t *value, struct slice *ret_name, struct native_fault *fault);
 bool request_cid(const json_t *value, struct slice *ret_cid, struct native_fault *fault);
+
+/* A whole number from 0 to 2^53 - 1, however it is written. */
+bool request_integer(const json_t *value, uint64_t *ret);
+/* Missing is fine; given, it must be such a number. */
+bool request_optional_integer(const json_t *json, const char *key, bool *ret_has, uint64_t *ret);
+
+/* What a message says: `text`, `data`, `cid`. The first two are raw JSON, found in `text`, of which
+ * `json` is the tree. */
+struct request_said {
+    struct slice text_raw, data_raw, cid; /* empty where missing */
+};
+bool request_said(struct slice text, const json_t *json, struct request_said *ret_said,
+                  struct native_fault *fault);
+/* Whom, and for how long: `uid`, `seconds`. */
+bool request_sanction(const json_t *json, bool needs_seconds, struct slice *ret_uid,
+                      uint64_t *ret_seconds, struct native_fault *fault);

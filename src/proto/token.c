@@ -211,7 +211,7 @@ static bool check_audience(const json_t *claims, struct slice audience, struct n
     return refuse(fault, "token: its aud is not that of this server");
 }
 
-static bool check_user(const json_t *claims, struct token *ret_head, struct native_fault *fault)
+bool token_parse_user(const json_t *claims, struct token *ret_head, struct native_fault *fault)
 {
     const json_t *sub = json_object_get(claims, "sub"), *name = json_object_get(claims, "name");
 
@@ -254,9 +254,8 @@ static bool parse_can(const json_t *can, unsigned *ret_rights)
     return json_is_array(can);
 }
 
-/* rules has room for TOKEN_ROOMS_MAX; the patterns stay the tree's. */
-static bool parse_rooms(const json_t *claims, struct token_rule *rules, size_t *ret_count,
-                        struct native_fault *fault)
+bool token_parse_rooms(const json_t *claims, struct token_rule *rules, size_t *ret_count,
+                       struct native_fault *fault)
 {
     const json_t *rooms = json_object_get(claims, "rooms"), *entry;
     size_t i;
@@ -325,7 +324,7 @@ static bool parse_claims(const json_t *claims, struct slice audience, uint64_t n
     size_t count;
 
     if (!check_times(claims, now_ms, &head, fault) || !check_audience(claims, audience, fault) ||
-        !check_user(claims, &head, fault) || !parse_rooms(claims, rules, &count, fault))
+        !token_parse_user(claims, &head, fault) || !token_parse_rooms(claims, rules, &count, fault))
         return false;
     struct token *token = assemble(&head, rules, count);
     if (!token)

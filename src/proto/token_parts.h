@@ -4,6 +4,8 @@
 #include "ringroom/proto/token.h"
 #include "ringroom/base/utf8.h"
 
+#include <jansson.h>
+
 struct token_key {
     struct signature_key *key;
     size_t kid_len; /* 0: without one */
@@ -42,3 +44,11 @@ static inline bool token_pattern_valid(struct slice pattern)
 {
     return pattern.len > 0 && token_text_valid(pattern, TOKEN_PATTERN_MAX);
 }
+
+/* What every refusal begins with. */
+#define TOKEN_REFUSAL "token: "
+/* `sub` and `name` of an object of claims, as slices of the tree. */
+bool token_parse_user(const json_t *claims, struct token *ret_head, struct native_fault *fault);
+/* `rooms`. rules has room for TOKEN_ROOMS_MAX; the patterns stay the tree's. */
+bool token_parse_rooms(const json_t *claims, struct token_rule *rules, size_t *ret_count,
+                       struct native_fault *fault);
