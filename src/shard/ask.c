@@ -1,6 +1,7 @@
 /* ask.c - making and freeing asks. */
 #include "ringroom/shard/ask.h"
 #include "ringroom/base/check.h"
+#include "ringroom/base/mem.h"
 
 struct ask *ask_new(enum post_kind kind, struct client *client, size_t bytes)
 {
@@ -18,6 +19,7 @@ void ask_free(struct ask *ask)
     if (!ask)
         return;
     buf_deinit(&ask->reply);
+    mem_free(ask->api);              /* its slices point into what is wiped here */
     mem_wipe(ask->bytes, ask->used); /* it may hold a message */
     mem_free(ask);
 }

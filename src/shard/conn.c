@@ -101,7 +101,9 @@ static void ended(struct stream *stream, int error)
     bool answering = conn->phase == CONN_HTTP || conn->phase == CONN_CLOSING;
 
     /* A client may end its side and still read the answer. */
-    if (error == 0 && answering && (conn->out.len || conn->sealed.len || conn->stream.sending))
+    if (error == 0 && conn->calling)
+        conn->peer_done = true;
+    else if (error == 0 && answering && (conn->out.len || conn->sealed.len || conn->stream.sending))
         conn_finish(conn);
     else
         conn_abort(conn);
@@ -150,6 +152,8 @@ static void answer(struct client *client, struct ask *ask)
 {
     if (client->session)
         session_answer(client, ask);
+    else if (ask->api)
+        conn_api_answer(conn_of(client), ask);
     else
         conn_native_answer(conn_of(client), ask);
 }

@@ -4,7 +4,7 @@
 
 #include <strings.h>
 
-static struct slice from_header(const struct http_request *request)
+struct slice conn_bearer(const struct http_request *request)
 {
     static const char scheme[] = "Bearer ";
     struct slice value = http_header(request, "Authorization");
@@ -40,7 +40,7 @@ bool conn_take_token(struct conn *conn, const struct http_request *request,
                      struct native_fault *ret_fault)
 {
     char query[NATIVE_TOKEN_MAX + 1];
-    struct slice text = from_header(request);
+    struct slice text = conn_bearer(request);
 
     if (conn->shard->settings->auth_mode != AUTH_TOKEN)
         return true;

@@ -1,4 +1,5 @@
 /* conn_http.c - the HTTP life of a connection: pages answered, and the upgrade to WebSocket. */
+#include "ringroom/proto/api.h"
 #include "ringroom/proto/pages.h"
 #include "ringroom/shard/conn.h"
 #include "shard_core.h"
@@ -172,7 +173,8 @@ void conn_http_answered(struct conn *conn, bool keep_alive)
 {
     struct shard *shard = conn->shard;
 
-    if (!keep_alive) {
+    /* What the peer has asked before it ended its side may wait in the stash. */
+    if (!keep_alive || (conn->peer_done && !conn->stash.len)) {
         conn->peer_done = true;
         conn_finish(conn);
         return;
@@ -234,6 +236,8 @@ static void handle(struct conn *conn, const struct http_request *request)
         conn_engine_request(conn, conformance ? SESSION_CONFORMANCE : SESSION_CHAT);
     else if (conformance && slice_is(request->path, "/engine.io/"))
         conn_engine_request(conn, SESSION_ECHO);
+    else if (api_is_path(request->path) && !slice_is(request->path, "/v1/openapi.json"))
+        conn_api_request(conn);
     else if (conformance && slice_is(request->path, "/echo"))
         upgrade(conn, request, false);
     else

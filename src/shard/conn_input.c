@@ -139,7 +139,10 @@ void conn_go_on(struct conn *conn)
         return;
     }
     buf_release(&conn->stash);
-    stream_resume(&conn->stream);
+    if (conn->peer_done && conn->phase == CONN_HTTP && !conn->calling)
+        conn_finish(conn);
+    else
+        stream_resume(&conn->stream);
 }
 
 /* TLS */
@@ -167,6 +170,8 @@ static void sealed_came(struct conn *conn, struct slice sealed)
     } else if (status == TLS_CLOSED) {
         if (conn->phase == CONN_LINGER)
             conn_abort(conn);
+        else if (conn->calling)
+            conn->peer_done = true;
         else
             conn_finish(conn);
     }

@@ -6,6 +6,7 @@
 #include "ringroom/base/check.h"
 #include "ringroom/base/hash.h"
 #include "ringroom/room/moderation.h"
+#include "ringroom/shard/api.h"
 
 #include <errno.h>
 
@@ -14,12 +15,12 @@ enum {
     NOTICE_BYTES_MAX = 2048,
 };
 
-static const struct native_fault closing = {"unavailable",
-                                            "room: is being closed; try again in a moment"};
+const struct native_fault fault_closing = {"unavailable",
+                                           "room: is being closed; try again in a moment"};
+const struct native_fault fault_no_room = {"no_such_room", "room: there is no such room"};
 static const struct native_fault kept_out = {"forbidden",
                                              "room: you were made to leave it for a while"};
 static const struct native_fault muted = {"muted", "room: you may not write there for a while"};
-static const struct native_fault no_room = {"no_such_room", "room: there is no such room"};
 
 /* Until its members' shards have heard of a ban, who is banned is still among them; and to read one
  * need not be a member. */
@@ -41,8 +42,7 @@ static bool is_silent(const struct shard *shard, const struct room *room, struct
     return silent || is_kept_out(shard, room, ask);
 }
 
-/* Tells every shard with members in the room, each at most once until it has looked. */
-static void advanced(struct shard *shard, struct room *room)
+void owner_advanced(struct shard *shard, struct room *room)
 {
     list_each(link, &room->seats)
     {
@@ -69,7 +69,7 @@ static void notify(struct shard *shard, struct room *room, uint64_t except)
         return;
     memcpy(frame + header, shard->text.data, shard->text.len);
     if (room_notify(room, except, slice_make(frame, header + shard->text.len), shard->now_ms))
-        advanced(shard, room);
+        owner_advanced(shard, room);
 }
 
 /* Someone came or went. In a crowd only the count is told, once a second. */
@@ -97,6 +97,13 @@ void owner_count_due(void *user, struct room *room, uint64_t now_ms)
         notify(shard, room, 0);
 }
 
+uint32_t owner_members_max(const struct shard *shard, const struct room *room)
+{
+    uint32_t own = room->own.members_max;
+
+    return own == ROOM_MEMBERS_BY_RULE ? shard->settings->members_per_room : own;
+}
+
 static void describe(struct shard *shard, const struct room *room, struct native_joined *joined)
 {
     joined->room = room_name(room);
@@ -115,7 +122,6 @@ static void refuse_full(struct shard *shard, struct ask *ask)
 static void join(struct shard *shard, struct ask *ask)
 {
     struct room *room = directory_open(&shard->directory, ask->room);
-    uint32_t members_max = shard->settings->members_per_room;
     struct room_position at;
     bool came;
 
@@ -125,8 +131,9 @@ static void join(struct shard *shard, struct ask *ask)
     }
     if (is_kept_out(shard, room, ask)) /* and the room stays for as long */
         return;
+    uint32_t members_max = owner_members_max(shard, room);
     if (room_is_closed(room))
-        ask->fault = closing;
+        ask->fault = fault_closing;
     else if (members_max && room_members(room) >= members_max && !room_find_user(room, ask->uid))
         refuse_full(shard, ask);
     else if (room_position(room, &ask->wish, shard->now_ms, &at) != 0)
@@ -168,14 +175,14 @@ static void state(struct shard *shard, struct ask *ask)
     ask->cursor = log_first(&room->log, shard->now_ms);
 }
 
-static void refuse_message(struct shard *shard, struct ask *ask, int error)
+void owner_refuse_message(struct shard *shard, struct ask *ask, int error)
 {
     ask->fault = fault_no_memory;
     if (error == -ENOSPC) {
         metrics_count(shard->metrics, METRIC_LIMITED_MEMORY);
         ask->fault.message = "the server keeps as many messages as it may; try again later";
     } else if (error == -ESHUTDOWN) {
-        ask->fault = closing;
+        ask->fault = fault_closing;
     }
 }
 
@@ -204,10 +211,10 @@ static void send_message(struct shard *shard, struct ask *ask)
         error = room_commit(room, &message, bytes, shard->now_ms);
     }
     if (error) {
-        refuse_message(shard, ask, error);
+        owner_refuse_message(shard, ask, error);
         return;
     }
-    advanced(shard, room);
+    owner_advanced(shard, room);
 }
 
 static void typing(struct shard *shard, struct ask *ask)
@@ -224,9 +231,10 @@ static void history(struct shard *shard, struct ask *ask)
     const struct room *room = directory_find(&shard->directory, ask->room);
 
     if (!room)
-        ask->fault = no_room;
+        ask->fault = fault_no_room;
     else if (!is_kept_out(shard, room, ask) &&
-             native_history(&ask->reply, ask->id, room, &ask->range, shard->now_ms) != 0)
+             (ask->api ? api_put_history(&ask->reply, room, &ask->range, shard->now_ms)
+                       : native_history(&ask->reply, ask->id, room, &ask->range, shard->now_ms)))
         ask->fault = fault_no_memory;
 }
 
@@ -235,8 +243,10 @@ static void members(struct shard *shard, struct ask *ask)
     const struct room *room = directory_find(&shard->directory, ask->room);
 
     if (!room)
-        ask->fault = no_room;
-    else if (!is_kept_out(shard, room, ask) && native_members(&ask->reply, ask->id, room) != 0)
+        ask->fault = fault_no_room;
+    else if (!is_kept_out(shard, room, ask) &&
+             (ask->api ? api_put_members(&ask->reply, room)
+                       : native_members(&ask->reply, ask->id, room)))
         ask->fault = fault_no_memory;
 }
 
@@ -302,14 +312,15 @@ static int put_deleted_frame(struct buf *out, struct slice room, uint64_t seq)
 
 static void delete_message(struct shard *shard, struct ask *ask)
 {
-    static const struct native_fault none = {"bad_request", "seq: there is no such message"};
+    const struct native_fault none = {ask->api ? "not_found" : "bad_request",
+                                      "seq: there is no such message"};
     static const struct native_fault not_yours = {
         "forbidden", "seq: it is another user's, and you may not moderate"};
     struct room *room = directory_find(&shard->directory, ask->room);
     struct buf frame;
 
     if (!room) {
-        ask->fault = no_room;
+        ask->fault = fault_no_room;
         return;
     }
     if (!ask->moderator && !room_is_author(room, ask->number, ask->uid)) {
@@ -335,7 +346,7 @@ static struct room *room_to_moderate(struct shard *shard, struct ask *ask)
     struct room *room = directory_find(&shard->directory, ask->room);
 
     if (!room)
-        ask->fault = no_room;
+        ask->fault = fault_no_room;
     return room;
 }
 
@@ -435,6 +446,13 @@ void owner_answer(struct shard *shard, struct ask *ask)
         break;
     case POST_CLOSE:
         close_room(shard, ask);
+        break;
+    case POST_LOOK:
+    case POST_PUT:
+    case POST_PUBLISH:
+    case POST_LIST:
+    case POST_DISCONNECT:
+        owner_answer_api(shard, ask);
         break;
     default:
         CHECK(!"a letter that is no ask");

@@ -200,6 +200,16 @@ void poller_stop(struct poller *poller)
         end_with(poller, "6", ERRAND_BUSY);
 }
 
+void poller_disconnect(struct poller *poller)
+{
+    bool told = poller->poll && poller->client.session->connected &&
+                engineio_put(&poller->poll->bytes, slice_of(SESSION_DISCONNECT)) == 0;
+
+    metrics_count_close(poller->client.shard->metrics, WS_CODE_KICKED);
+    /* Not the transport's end as well: a client would act on that first, and come back. */
+    end_with(poller, told ? "6" : "1", ERRAND_DONE);
+}
+
 void poller_abandon(struct poller *poller)
 {
     end_with(poller, "6", ERRAND_DONE);

@@ -95,7 +95,9 @@ static void init_limits(struct shard *shard)
     shard->http_limits = (struct http_limits){
         .target_bytes_max = 4096,
         .head_bytes_max = 16384,
-        .body_bytes_max = engine_bytes > POLL_BODY_MIN ? engine_bytes : POLL_BODY_MIN};
+        .body_bytes_max = engine_bytes > POLL_BODY_MIN ? engine_bytes : POLL_BODY_MIN,
+        .body_bytes_for = conn_api_body_bytes,
+        .user = shard};
 }
 
 static void adopt_plan(struct shard *shard, const struct shard_plan *plan)

@@ -118,6 +118,19 @@ void owner_leave(struct shard *shard, struct member *member);
 int owner_project(void *user, const struct room *room, struct slice entry, struct slice *ret_bytes);
 int owner_project_deleted(void *user, const struct room *room, uint64_t seq,
                           struct slice *ret_bytes);
+/* Tells every shard with members in the room, each at most once until it has looked. */
+void owner_advanced(struct shard *shard, struct room *room);
+/* 0: no limit. */
+uint32_t owner_members_max(const struct shard *shard, const struct room *room);
+/* A message is not stored: says why, by the error of room_prepare(), room_commit() or
+ * room_append_all(). */
+void owner_refuse_message(struct shard *shard, struct ask *ask, int error);
+extern const struct native_fault fault_closing, fault_no_room;
+/* owner_api.c: what the HTTP API asks. */
+void owner_answer_api(struct shard *shard, struct ask *ask);
+/* disconnect.c: closes this shard's connections and sessions of that user; how many they were. */
+uint64_t shard_disconnect(struct shard *shard, struct slice uid);
+
 void owner_count_due(void *user, struct room *room, uint64_t now_ms);
 
 /* The scratch text, empty: for one event or reply to be written. */

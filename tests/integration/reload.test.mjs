@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { connect as connectTls } from 'node:tls';
+import { call, roomPath } from '../lib/api.mjs';
 import { Chat, freshRoom } from '../lib/client.mjs';
 import { managed } from '../lib/manager.mjs';
 import { header } from '../lib/proxied.mjs';
@@ -251,3 +252,21 @@ test('a proxy goes on as it has begun: proxy.by is for new connections', () => {
     for (const socket of [old, due]) socket.destroy();
   });
 });
+
+test('a key of the HTTP API is taken out, and what a room has of its own stays', () => withFile({}, { api: { keys: [{ name: 'old', key: 'an-old-key-of-the-tests' }] } }, async (server, file) => {
+  const at = { server, tls: false };
+  const status = async (key) => (await call(at, 'GET', '/v1/rooms', undefined, { key })).status;
+  const room = freshRoom();
+  assert.equal((await call(at, 'PUT', roomPath(room), { ttl: 100 }, { key: 'an-old-key-of-the-tests' })).status, 201);
+  file.write({ api: { keys: [{ name: 'new', key: 'a-new-key-of-the-tests' }] }, retention: { ttl: 7, max_messages: 8 } });
+  assert.match(await reload(server), /api\.keys/);
+  await until(async () => (await status('a-new-key-of-the-tests')) === 200 && (await status('an-old-key-of-the-tests')) === 401, 'the new key alone');
+  await until(async () => {
+    const { json } = await call(at, 'GET', roomPath(room), undefined, { key: 'a-new-key-of-the-tests' });
+    assert.equal(json.ttl, 100);
+    return json.max_messages === 8;
+  }, 'the new rule for what is not the room\'s own');
+  file.write({});
+  await reload(server);
+  await until(async () => (await status('a-new-key-of-the-tests')) === 404, 'off');
+}));

@@ -13,21 +13,30 @@
 #include "ringroom/proto/native.h"
 #include "ringroom/sync/inbox.h"
 
+struct api_work;
 struct client;
 struct member;
 struct view;
 
 enum post_kind {
-    POST_JOIN,     /* ask: become a member */
-    POST_STATE,    /* ask: the room's present state; perhaps a new name */
-    POST_SEND,     /* ask: append a message */
-    POST_TYPING,   /* ask: tell the others */
-    POST_HISTORY,  /* ask */
-    POST_MEMBERS,  /* ask */
-    POST_DELETE,   /* ask: wipe one message */
-    POST_KICK,     /* ask: make a user leave, and keep it out for a while */
-    POST_MUTE,     /* ask: refuse a user's messages for a while */
-    POST_CLOSE,    /* ask: wipe all, and make everyone leave */
+    POST_JOIN,    /* ask: become a member */
+    POST_STATE,   /* ask: the room's present state; perhaps a new name */
+    POST_SEND,    /* ask: append a message */
+    POST_TYPING,  /* ask: tell the others */
+    POST_HISTORY, /* ask */
+    POST_MEMBERS, /* ask */
+    POST_DELETE,  /* ask: wipe one message */
+    POST_KICK,    /* ask: make a user leave, and keep it out for a while */
+    POST_MUTE,    /* ask: refuse a user's messages for a while */
+    POST_CLOSE,   /* ask: wipe all, and make everyone leave */
+
+    /* Asks of the HTTP API alone: struct api_work. */
+    POST_LOOK,       /* ask: a room's state */
+    POST_PUT,        /* ask: set a room's limits, make it where there is none */
+    POST_PUBLISH,    /* ask: append messages, all or none */
+    POST_LIST,       /* ask of a shard: rooms that it owns */
+    POST_DISCONNECT, /* ask of a shard: close what a user has there */
+
     POST_LEAVE,    /* a member's own letter: gone from the room */
     POST_EXPEL,    /* a verdict, from the owner: members are to leave */
     POST_ADVANCED, /* a view's own letter, from the owner: the room has something new */
@@ -85,6 +94,7 @@ struct ask {
     uint64_t user;             /* typing: events that are not for this user */
     bool renames;              /* state: `name` is to be taken over */
     bool projected;            /* join: reads the room's projection */
+    struct api_work *api;      /* what a call of the HTTP API asks; NULL: a client asks */
 
     /* The answer. */
     struct native_fault fault; /* code NULL: success */
@@ -94,7 +104,7 @@ struct ask {
     uint64_t cursor, notices_cursor;
     uint64_t seq, ts_ms;
     bool dup;
-    struct buf reply; /* history, members: ready JSON */
+    struct buf reply; /* history, members; what the HTTP API asks: ready JSON */
 
     uint32_t used, cap;
     uint8_t bytes[];

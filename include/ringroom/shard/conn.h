@@ -72,6 +72,7 @@ struct conn {
     bool stopping;   /* the server is going away */
     bool polling;    /* a GET of ours waits at its session */
     bool refused;    /* it was not let in, and is only told so: counted by the shard */
+    bool calling;    /* true exactly while a call of the HTTP API waits for its answer */
     char sid[SESSION_SID_BYTES]; /* the client's secret; of Engine.IO, the session that it uses */
 };
 
@@ -176,6 +177,16 @@ bool conn_become_websocket(struct conn *conn, const struct ws_limits *limits, co
  * is not good. */
 bool conn_take_token(struct conn *conn, const struct http_request *request,
                      struct native_fault *ret_fault);
+
+/* What an Authorization header brings as `Bearer`; empty where there is none. */
+struct slice conn_bearer(const struct http_request *request);
+
+/* conn_api.c: the HTTP API. */
+void conn_api_request(struct conn *conn);
+/* Takes the ask over. */
+void conn_api_answer(struct conn *conn, struct ask *ask);
+/* http_limits.body_bytes_for, of a shard: only who has a key may send much. */
+size_t conn_api_body_bytes(void *shard, const struct http_request *request);
 
 /* conn_engine.c: Engine.IO. */
 void conn_engine_request(struct conn *conn, enum session_kind kind);

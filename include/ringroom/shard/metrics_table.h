@@ -59,6 +59,7 @@ METRIC(CLOSED_1012, COUNTER, SUM, "ringroom_closes_total", "code", "1012", NULL)
 METRIC(CLOSED_4001, COUNTER, SUM, "ringroom_closes_total", "code", "4001", NULL)
 METRIC(CLOSED_4008, COUNTER, SUM, "ringroom_closes_total", "code", "4008", NULL)
 METRIC(CLOSED_4009, COUNTER, SUM, "ringroom_closes_total", "code", "4009", NULL)
+METRIC(CLOSED_4010, COUNTER, SUM, "ringroom_closes_total", "code", "4010", NULL)
 METRIC(CLOSED_4011, COUNTER, SUM, "ringroom_closes_total", "code", "4011", NULL)
 METRIC(CLOSED_OTHER, COUNTER, SUM, "ringroom_closes_total", "code", "other", NULL)
 

@@ -59,5 +59,7 @@ void poller_abandon(struct poller *poller);
 void poller_flush(struct poller *poller);
 /* poller_output.c: appends what its rooms have for it. False: memory has run out. */
 bool poller_gather(struct poller *poller, struct buf *payload);
+/* Its user is sent away; a GET that waits is told so. */
+void poller_disconnect(struct poller *poller);
 /* The server is going away. */
 void poller_stop(struct poller *poller);

@@ -24,6 +24,10 @@ enum {
     SESSION_RUNS_MAX = 128, /* remembered deliveries that the client has not confirmed */
 };
 
+/* The packet by which the server ends a socket for good: its client does not come back by itself.
+ */
+#define SESSION_DISCONNECT "41"
+
 enum session_kind {
     SESSION_CHAT,
     SESSION_CONFORMANCE, /* the test server of the public Socket.IO suite */
