@@ -12,7 +12,7 @@
 #include <stdio.h>
 
 enum {
-    BURST_S = 20,             /* how many seconds' worth an address may take at once */
+    BURST_S = 60,             /* how many seconds' worth an address may take at once */
     FULL_RETRY_US = 10000000, /* nobody knows when a connection ends */
     RETRY_LINE_MAX = 40,
 };

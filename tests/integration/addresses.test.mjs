@@ -12,7 +12,7 @@ import { AUTH, bearer, mint } from '../lib/token.mjs';
 import { amount, until } from '../lib/wait.mjs';
 
 const WAYS = [1, 4].flatMap((shards) => [{ shards, tls: false }, { shards, tls: true }]);
-const BURST_S = 20; // what may be taken at once, in seconds' worth
+const BURST_S = 60; // what may be taken at once, in seconds' worth
 const get = (path) => `GET ${path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n`;
 
 /* An address of its own for each test: what one has spent is not missing to the next. */
