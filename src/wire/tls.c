@@ -35,6 +35,7 @@ struct tls {
     bool closed;      /* the peer's close_notify has come */
     bool shut;        /* ours is sent: nothing more may be sealed */
     bool broken;      /* OpenSSL's state is not to be used any more, except to free it */
+    uint32_t fault;   /* OpenSSL's first error where opening failed; for tls_fault() */
 };
 
 /* What is lent to OpenSSL for the length of one call. */
@@ -150,22 +151,41 @@ static BIO *thread_bio(void)
     return bio;
 }
 
-struct tls *tls_new(struct tls_server *server)
+struct tls *tls_over(SSL *ssl)
 {
     struct tls *tls = mem_zalloc(sizeof(*tls));
-    if (!tls)
-        return NULL;
     BIO *bio = thread_bio();
-    if (!bio || !(tls->ssl = SSL_new(tls_server_context(server))))
+
+    if (!tls || !bio || !ssl)
         goto fail;
     BIO_up_ref(bio); /* one reference serves reading and writing, where they are the same BIO */
-    SSL_set_bio(tls->ssl, bio, bio);
-    SSL_set_accept_state(tls->ssl);
+    SSL_set_bio(ssl, bio, bio);
+    tls->ssl = ssl;
     return tls;
 fail:
     ERR_clear_error();
-    tls_free(tls);
+    SSL_free(ssl);
+    mem_free(tls);
     return NULL;
+}
+
+struct tls *tls_new(struct tls_server *server)
+{
+    SSL *ssl = SSL_new(tls_server_context(server));
+
+    if (ssl)
+        SSL_set_accept_state(ssl);
+    return tls_over(ssl);
+}
+
+SSL *tls_ssl(const struct tls *tls)
+{
+    return tls->ssl;
+}
+
+uint32_t tls_fault(const struct tls *tls)
+{
+    return tls->fault;
 }
 
 void tls_free(struct tls *tls)
@@ -217,6 +237,7 @@ static enum tls_status open_ended(struct tls *tls, int result, const struct loan
         return TLS_CLOSED;
     }
     tls->broken = true;
+    tls->fault = (uint32_t)ERR_peek_error();
     ERR_clear_error();
     return TLS_FAILED;
 }

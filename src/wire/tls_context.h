@@ -12,6 +12,14 @@ SSL_CTX *tls_server_context(const struct tls_server *server);
 void tls_watch_message(int sent, int version, int type, const void *message, size_t message_bytes,
                        SSL *ssl, void *unused);
 
+/* A session of either side over an SSL that has nothing to read from yet. Takes the SSL, where it
+ * fails too; NULL for NULL, or where memory has run out. */
+struct tls *tls_over(SSL *ssl);
+/* Still the session's. */
+SSL *tls_ssl(const struct tls *tls);
+/* After TLS_FAILED: OpenSSL's code of what went wrong first, or 0. */
+uint32_t tls_fault(const struct tls *tls);
+
 /* Where a sentence about what went wrong goes. */
 struct complaint {
     char *text;

@@ -10,12 +10,9 @@
 #define KEY_HEADER     "Sec-WebSocket-Key"
 #define VERSION_HEADER "Sec-WebSocket-Version"
 
-enum {
-    KEY_BYTES = 24, /* 16 bytes in base64 */
-    SHA1_BYTES = 20
-};
+enum { SHA1_BYTES = 20 };
 
-static_assert(ENCODE_BASE64_BYTES(16) == KEY_BYTES, "a key is 16 bytes");
+static_assert(ENCODE_BASE64_BYTES(16) == WS_KEY_BYTES, "a key is 16 bytes");
 static_assert(ENCODE_BASE64_BYTES(SHA1_BYTES) == WS_ACCEPT_BYTES, "an accept value is a SHA-1");
 
 static size_t count_headers(const struct http_request *request, const char *name)
@@ -36,9 +33,10 @@ static bool is_base64(uint8_t c)
 
 static bool key_valid(struct slice key)
 {
-    if (key.len != KEY_BYTES || key.data[KEY_BYTES - 1] != '=' || key.data[KEY_BYTES - 2] != '=')
+    if (key.len != WS_KEY_BYTES || key.data[WS_KEY_BYTES - 1] != '=' ||
+        key.data[WS_KEY_BYTES - 2] != '=')
         return false;
-    for (size_t i = 0; i < KEY_BYTES - 2; i++)
+    for (size_t i = 0; i < WS_KEY_BYTES - 2; i++)
         if (!is_base64(key.data[i]))
             return false;
     return true;
@@ -76,16 +74,20 @@ unsigned ws_upgrade_status(const struct http_request *request, const char **ret_
 
 void ws_accept(const struct http_request *request, char dst[WS_ACCEPT_BYTES])
 {
+    ws_accept_key(http_header(request, KEY_HEADER), dst);
+}
+
+void ws_accept_key(struct slice key, char dst[WS_ACCEPT_BYTES])
+{
     static const char guid[] = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
-    struct slice key = http_header(request, KEY_HEADER);
-    uint8_t text[KEY_BYTES + sizeof(guid) - 1];
+    uint8_t text[WS_KEY_BYTES + sizeof(guid) - 1];
     uint8_t digest[EVP_MAX_MD_SIZE];
 
     memset(dst, 'x', WS_ACCEPT_BYTES); /* should SHA-1 fail, the client sees a wrong answer */
-    if (key.len != KEY_BYTES)
+    if (key.len != WS_KEY_BYTES)
         return;
-    memcpy(text, key.data, KEY_BYTES);
-    memcpy(text + KEY_BYTES, guid, sizeof(guid) - 1);
+    memcpy(text, key.data, WS_KEY_BYTES);
+    memcpy(text + WS_KEY_BYTES, guid, sizeof(guid) - 1);
     if (EVP_Digest(text, sizeof(text), digest, NULL, EVP_sha1(), NULL) == 1)
         encode_base64(dst, digest, SHA1_BYTES);
 }

@@ -1,4 +1,5 @@
-/* tls.h - TLS 1.2 and 1.3, server side: sealed bytes in, plain bytes out, and back; no sockets.
+/* tls.h - TLS 1.2 and 1.3: sealed bytes in, plain bytes out, and back; no sockets. Sessions of the
+ * server's side are made here, those of the client's in tls_client.h; both then work alike.
  *
  * OpenSSL reads and writes through buffers that its caller lends for the length
  * of one call, so that an idle session holds none of its own.
@@ -70,7 +71,7 @@ enum tls_status {
  * is dropped (the connection is going away). */
 typedef bool tls_plain_fn(void *user, struct slice plain);
 
-/* Takes all of `sealed`, in pieces of any size. Handshake answers, tickets, alerts are appended to
+/* Takes all of `sealed`, in pieces of any size; none at all makes a client begin. Handshake answers, tickets, alerts are appended to
  * out; application bytes go to on_plain in order. */
 enum tls_status tls_open(struct tls *tls, struct slice sealed, struct tls_out *out,
                          tls_plain_fn *on_plain, void *user);

@@ -19,6 +19,7 @@
 enum {
     WS_HEADER_MAX = 10,   /* of a server's frame: never masked */
     WS_CONTROL_MAX = 125, /* payload of a control frame */
+    WS_KEY_BYTES = 24,     /* 16 bytes in base64 */
     WS_ACCEPT_BYTES = 28,
 };
 
@@ -113,3 +114,5 @@ size_t ws_close_frame(uint8_t dst[2 + WS_CONTROL_MAX], uint16_t code, const char
 unsigned ws_upgrade_status(const struct http_request *request, const char **ret_why);
 /* Sec-WebSocket-Accept of a checked request. No NUL. */
 void ws_accept(const struct http_request *request, char dst[WS_ACCEPT_BYTES]);
+/* The same for a key of WS_KEY_BYTES. */
+void ws_accept_key(struct slice key, char dst[WS_ACCEPT_BYTES]);
