@@ -21,6 +21,7 @@ layer wire   'base|wire'                               'openssl/|wslay/|http_par
 layer room   'base|sync|room'                          'none'
 layer proto  'base|room|wire|proto'                    'jansson'
 layer shard  'base|sync|ring|wire|room|proto|shard'    'none'
-layer server 'base|sync|ring|wire|room|proto|shard|server' 'jansson'
+layer terminal 'base|wire|proto|terminal'              'jansson'
+layer server 'base|sync|ring|wire|room|proto|shard|terminal|server' 'jansson'
 [ $bad = 0 ] && echo "layers: every include points down"
 exit $bad

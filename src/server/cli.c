@@ -1,5 +1,6 @@
 /* cli.c - reads the command line. */
 #include "ringroom/server/cli.h"
+#include "cli_chat.h"
 #include "cli_token.h"
 #include "ringroom/base/check.h"
 #include "ringroom/base/clock.h"
@@ -9,6 +10,7 @@
 #include "ringroom/server/nearest.h"
 #include "ringroom/wire/tls.h"
 #include "serve_parts.h"
+#include <assert.h>
 #include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>
@@ -16,7 +18,14 @@
 
 enum { SHOWN_WORD_MAX = 120 }; /* bytes of a word that an error repeats */
 
-enum command { COMMAND_NONE, COMMAND_SERVE, COMMAND_CHECK, COMMAND_DOCTOR, COMMAND_TOKEN };
+enum command {
+    COMMAND_NONE,
+    COMMAND_SERVE,
+    COMMAND_CHECK,
+    COMMAND_DOCTOR,
+    COMMAND_TOKEN,
+    COMMAND_CHAT
+};
 enum wanted { WANTED_RUN, WANTED_HELP, WANTED_VERSION };
 
 /* The command line, taken apart. */
@@ -27,12 +36,13 @@ struct request {
     const char **sets; /* owned; what source.sets points to */
     struct cli_token token;
     const char *token_option; /* the first that only `token` takes; NULL: none was given */
+    struct cli_chat chat;
 };
 
 /* By enum command, from 1. */
-static const char *const command_names[] = {"serve", "check", "doctor", "token"};
+static const char *const command_names[] = {"serve", "check", "doctor", "token", "chat"};
 /* What may stand for a command; `help` and `version` are --help and --version by another name. */
-static const char *const words[] = {"serve", "check", "doctor", "token", "help", "version"};
+static const char *const words[] = {"serve", "check", "doctor", "token", "chat", "help", "version"};
 static const char *const option_names[] = {"--config", "--set",  "--help", "--version", "--sub",
                                            "--name",   "--room", "--ttl",  "--kid"};
 static const char *const token_options[] = {"--sub", "--name", "--room", "--ttl", "--kid"};
@@ -59,6 +69,7 @@ static void print_help(enum command command, FILE *out)
               "  check    check the configuration and print what would be in force\n"
               "  doctor   look at what the server needs of this machine, and how to mend it\n"
               "  token    make a token for a client\n"
+              "  chat     read and write a room from a terminal, or in a pipe\n"
               "  help     print this; `ringroom help COMMAND` tells more\n"
               "  version  print the version\n\n" OPTIONS_TEXT KEYS_TEXT,
               out);
@@ -101,6 +112,9 @@ static void print_help(enum command command, FILE *out)
               "can\n\n" OPTIONS_TEXT KEYS_TEXT,
               out);
         break;
+    case COMMAND_CHAT:
+        cli_chat_help(out);
+        return; /* the configuration is a server's */
     }
     config_print_keys(out);
 }
@@ -191,7 +205,7 @@ static int take_command(struct request *request, const char *word, FILE *err)
         request->wanted = WANTED_VERSION;
     else
         return unknown(word, "command", words, array_len(words),
-                       "serve, check, doctor, token, help, version", err);
+                       "serve, check, doctor, token, chat, help, version", err);
     return 0;
 }
 
@@ -224,6 +238,40 @@ static bool take_token_option(struct request *request, int argc, const char *con
     return false;
 }
 
+/* A word behind `chat`, which takes no configuration. */
+static int take_chat_word(struct cli_chat *chat, int argc, const char *const *argv, int *index,
+                          FILE *err)
+{
+    const char *word = argv[*index];
+    bool *flag = cli_chat_flag(chat, word);
+
+    for (size_t i = 0; i < cli_chat_options_count; i++) {
+        const char **field = cli_chat_field(chat, cli_chat_options[i]), *value;
+
+        if (!field || !option_value(cli_chat_options[i], argc, argv, index, &value))
+            continue;
+        if (!value)
+            return complain(err, "%s: must be followed by a value", cli_chat_options[i]);
+        if (*field)
+            return complain(err, "%s: may be given once only", cli_chat_options[i]);
+        *field = value;
+        return 0;
+    }
+    if (flag)
+        *flag = true;
+    else if (word[0] == '-')
+        return unknown(word, "option", cli_chat_options, cli_chat_options_count,
+                       "--name, --history, --no-history, --follow, --json, --token, --token-file, "
+                       "--ca, --insecure, --help",
+                       err);
+    else if (chat->url)
+        return complain(err, "%.*s: not expected after %.*s: one room at a time", SHOWN_WORD_MAX,
+                        word, SHOWN_WORD_MAX, chat->url);
+    else
+        chat->url = word;
+    return 0;
+}
+
 /* request->sets has room for argc of them. */
 static int parse(int argc, const char *const *argv, struct request *request, FILE *err)
 {
@@ -236,6 +284,8 @@ static int parse(int argc, const char *const *argv, struct request *request, FIL
             request->wanted = WANTED_HELP;
         else if (strcmp(argv[i], "--version") == 0)
             request->wanted = WANTED_VERSION;
+        else if (request->command == COMMAND_CHAT)
+            error = take_chat_word(&request->chat, argc, argv, &i, err);
         else if (option_value("--config", argc, argv, &i, &value))
             error = take_config(request, value, err);
         else if (option_value("--set", argc, argv, &i, &value))
@@ -253,9 +303,8 @@ static int parse(int argc, const char *const *argv, struct request *request, FIL
             return error;
     }
     if (request->command == COMMAND_NONE && request->wanted == WANTED_RUN)
-        return complain(
-            err,
-            "a command is needed: serve, check, doctor or token (`ringroom --help` tells more)");
+        return complain(err, "a command is needed: serve, check, doctor, token or chat (`ringroom "
+                             "--help` tells more)");
     if (request->token_option && request->command != COMMAND_TOKEN && request->wanted == WANTED_RUN)
         return complain(err, "%s: only `ringroom token` takes it", request->token_option);
     return 0;
@@ -404,6 +453,21 @@ static int see_doctor(const struct config_source *source, const struct config_ma
     return status == CLI_OK && found ? CLI_FAILED : status;
 }
 
+static int run_chat(const struct cli_chat *chat, const char *const *environment, FILE *err)
+{
+    static_assert((int)CHAT_OK == CLI_OK && (int)CHAT_FAILED == CLI_FAILED &&
+                      (int)CHAT_WRONG == CLI_WRONG,
+                  "an exit status means the same everywhere");
+    struct chat_options options;
+    char text[CONFIG_ERROR_BYTES];
+
+    if (cli_chat_make(chat, environment, &options, text, sizeof(text)) < 0) {
+        complain(err, "%s", text);
+        return CLI_WRONG;
+    }
+    return chat_run(&options, err);
+}
+
 bool cli_run(int argc, const char *const *argv, const char *const *environment,
              const struct config_machine *machine, FILE *out, FILE *err, struct config *ret_config,
              struct cli_source *ret_source, int *ret_status)
@@ -429,6 +493,8 @@ bool cli_run(int argc, const char *const *argv, const char *const *environment,
         status = written(out, err);
     } else if (request.command == COMMAND_DOCTOR) {
         status = see_doctor(&request.source, machine, out, err);
+    } else if (request.command == COMMAND_CHAT) {
+        status = run_chat(&request.chat, environment, err);
     } else if (request.command == COMMAND_TOKEN) {
         status = make_token(&request, out, err);
     } else if ((status = prepare(&request.source, machine, err, &config)) == CLI_OK) {

@@ -292,13 +292,15 @@ static int take_word(struct config_loader *loader, const char *name, const char 
 }
 
 /* For a service that is called ringroom, Kubernetes puts RINGROOM_PORT=tcp://…, RINGROOM_PORT_…
- * and RINGROOM_SERVICE_… into every container. They are no keys. */
-static bool is_service_link(const char *name_and_value)
+ * and RINGROOM_SERVICE_… into every container. RINGROOM_TOKEN is for `ringroom chat`. They are no
+ * keys. */
+static bool is_for_others(const char *name_and_value)
 {
     const char *name = name_and_value + strlen(ENVIRONMENT_PREFIX);
 
     return strncmp(name, "SERVICE_", 8) == 0 || strncmp(name, "PORT_", 5) == 0 ||
-           strncmp(name, "PORT=tcp://", 11) == 0 || strncmp(name, "PORT=udp://", 11) == 0;
+           strncmp(name, "TOKEN=", 6) == 0 || strncmp(name, "PORT=tcp://", 11) == 0 ||
+           strncmp(name, "PORT=udp://", 11) == 0;
 }
 
 /* LIMITS__MAX_MESSAGE is limits.max_message. A longer name is cut, and unknown as well. */
@@ -360,7 +362,7 @@ static int take_environment(struct config_loader *loader, const char *const *env
         char name[2 * CONFIG_NAME_MAX];
 
         if (strncmp(*environment, ENVIRONMENT_PREFIX, prefix_len) != 0 || !equals ||
-            is_service_link(*environment))
+            is_for_others(*environment))
             continue;
         loader->at = (struct config_origin){"from the environment variable ", *environment,
                                             (size_t)(equals - *environment)};

@@ -27,7 +27,7 @@ test('help and version are words as well as options', async () => {
 
 test('a wrong word is refused, with a guess only where one is near', async () => {
   await refused(['sever'], /sever: no such command; the nearest is serve /);
-  await refused(['start'], /start: no such command \(allowed are serve, check, doctor, token, help, version\)/);
+  await refused(['start'], /start: no such command \(allowed are serve, check, doctor, token, chat, help, version\)/);
   await refused(['check', '--confg', 'x'], /--confg: no such option; the nearest is --config /);
   await refused([], /a command is needed/);
 });

@@ -182,7 +182,7 @@ static void test_cli__a_wrong_command_is_refused_with_the_nearest(void)
     CU_ASSERT(is_wrong(WORDS("serve", "help"), TEXTS("help: not expected after `serve`")));
     CU_ASSERT(is_wrong(WORDS("serve", "check"), TEXTS("check: not expected after `serve`")));
     CU_ASSERT(
-        is_wrong(TEXTS("ringroom"), TEXTS("a command is needed: serve, check, doctor or token")));
+        is_wrong(TEXTS("ringroom"), TEXTS("a command is needed: serve, check, doctor, token or chat")));
     CU_ASSERT(is_wrong((const char *const[]){NULL}, TEXTS("a command is needed")));
 }
 

@@ -146,6 +146,15 @@ static void test_config__variables_that_kubernetes_makes_for_a_service_are_not_o
                            TEXTS("RINGROOM_PORT: ", "no such key")));
 }
 
+static void test_config__the_clients_token_is_no_key(void)
+{
+    struct config config;
+
+    CU_ASSERT_EQUAL(burst_of(FILE_BURST_2, TEXTS("RINGROOM_TOKEN=abc"), NULL), 2);
+    CU_ASSERT(refused_with(load_all(&config, NULL, TEXTS("RINGROOM_TOKENS=abc"), NULL),
+                           TEXTS("RINGROOM_TOKENS: ", "no such key")));
+}
+
 static void test_config__a_value_is_json_or_else_a_string(void)
 {
     struct config config;
@@ -522,6 +531,7 @@ UNIT_MAIN("server.config",
           UNIT_TEST(test_config__a_variable_like_no_key_is_to_be_unset),
           UNIT_TEST(test_config__variables_without_the_prefix_are_not_ours),
           UNIT_TEST(test_config__variables_that_kubernetes_makes_for_a_service_are_not_ours),
+          UNIT_TEST(test_config__the_clients_token_is_no_key),
           UNIT_TEST(test_config__a_value_is_json_or_else_a_string),
           UNIT_TEST(test_config__an_empty_file_name_is_none),
           UNIT_TEST(test_config__a_flag_without_key_or_equals_sign_is_refused),
