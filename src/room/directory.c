@@ -12,8 +12,11 @@ enum { COUNT_EVERY_MS = 1000 };
 void directory_init(struct directory *directory, struct wheel *wheel, const struct log_env *env,
                     const struct retention_rules *rules, uint64_t delivery_window)
 {
-    *directory = (struct directory){
-        .wheel = wheel, .env = *env, .rules = rules, .delivery_window = delivery_window};
+    *directory = (struct directory){.wheel = wheel,
+                                    .env = *env,
+                                    .side_env = *env,
+                                    .rules = rules,
+                                    .delivery_window = delivery_window};
     table_init(&directory->rooms);
 }
 

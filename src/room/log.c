@@ -50,6 +50,7 @@ static void segment_free(struct log_segment *segment)
     atomic_fetch_sub_explicit(segment->env->bytes_used, segment_footprint(segment),
                               memory_order_relaxed);
     segment_free_replaced(segment);
+    segment->env->counts.wiped_bytes += segment->used - segment->wiped;
     mem_wipe(segment->data, segment->size);
     mem_free(segment);
 }
@@ -64,6 +65,7 @@ static void segment_prefix_dead(struct epoch_item *item)
     struct log_segment *segment = container_of(item, struct log_segment, wiping);
 
     mem_wipe(segment->data + segment->wiped, segment->wipe_to - segment->wiped);
+    segment->env->counts.wiped_bytes += segment->wipe_to - segment->wiped;
     segment->wiped = segment->wipe_to;
     segment->wipe_pending = false;
     /* Not again where the segment is on its way out: it would be freed first. */
@@ -246,14 +248,22 @@ static void let_go(struct log *log)
                             segment_entry_start(place->segment, place_index(place)));
 }
 
+/* `n` entries have left the history, which `count` counts. */
+static void count_gone(struct log *log, uint64_t *count, uint64_t n)
+{
+    *count += n;
+    log->env->counts.kept -= n;
+}
+
 /* The newest entry is always kept, whatever its size. */
 static void apply_limits(struct log *log)
 {
-    uint64_t end = relaxed(&log->end);
+    uint64_t end = relaxed(&log->end), kept = log->kept_at.number;
 
     while (log->kept_at.number + 1 < end && (end - log->kept_at.number > log->limits.messages_max ||
                                              log->kept_bytes > log->limits.bytes_max))
         drop_one_from_history(log);
+    count_gone(log, &log->env->counts.trimmed, log->kept_at.number - kept);
     while (log->window_bytes > log->limits.window_bytes)
         drop_one_from_window(log);
     if (log->held_at.number != relaxed(&log->held) || log->kept_at.number != relaxed(&log->kept)) {
@@ -281,19 +291,26 @@ static void update_dead_ms(struct log *log)
                           memory_order_release);
 }
 
-void log_clear(struct log *log)
+static void drop_all(struct log *log, uint64_t *count)
 {
     uint64_t end = relaxed(&log->end);
 
+    count_gone(log, count, end - log->kept_at.number);
     atomic_store_explicit(&log->kept, end, memory_order_release);
     atomic_store_explicit(&log->held, end, memory_order_release);
     unlink_dead(log);
     update_dead_ms(log);
 }
 
+void log_clear(struct log *log)
+{
+    drop_all(log, &log->env->counts.cleared);
+}
+
 void log_follow(struct log *log)
 {
     uint64_t held = relaxed(&log->leader->held), end = relaxed(&log->end);
+    uint64_t kept = log->kept_at.number;
 
     DCHECK(held <= end);
     if (held == end && !log_is_empty(log)) {
@@ -301,6 +318,7 @@ void log_follow(struct log *log)
     } else if (held > relaxed(&log->held)) {
         while (log->unwiped_at.number < held)
             drop_one_for_good(log);
+        count_gone(log, &log->env->counts.cleared, log->kept_at.number - kept);
         let_go(log);
     }
     atomic_store_explicit(&log->entry_ttl_ms, relaxed(&log->leader->entry_ttl_ms),
@@ -320,10 +338,11 @@ static uint64_t entry_dead_ms(const struct log *log, const struct log_place *pla
 /* Drops the entries whose own time is up: a prefix, since times never fall. */
 static void expire_entries(struct log *log, uint64_t now_ms)
 {
-    uint64_t end = relaxed(&log->end);
+    uint64_t end = relaxed(&log->end), kept = log->kept_at.number;
 
     while (log->unwiped_at.number < end && entry_dead_ms(log, &log->unwiped_at) <= now_ms)
         drop_one_for_good(log);
+    count_gone(log, &log->env->counts.expired, log->kept_at.number - kept);
     let_go(log);
 }
 
@@ -334,7 +353,7 @@ void log_expire(struct log *log, uint64_t now_ms)
     if (log_is_empty(log))
         return;
     if (relaxed(&log->dead_ms) <= now_ms)
-        log_clear(log);
+        drop_all(log, &log->env->counts.expired);
     else if (relaxed(&log->entry_ttl_ms))
         expire_entries(log, now_ms);
 }
@@ -473,6 +492,9 @@ void log_commit(struct log *log, const struct log_slot *slot, size_t bytes, uint
     atomic_init(&entry->origin, slot->author | 1);
 
     log->kept_bytes += bytes;
+    log->env->counts.appended++;
+    log->env->counts.appended_bytes += bytes;
+    log->env->counts.kept++;
     log->newest_ms = time_ms;
     if (was_empty)
         log->first_ms = time_ms;

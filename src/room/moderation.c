@@ -49,6 +49,7 @@ int room_delete(struct room *room, uint64_t seq, struct slice bytes, uint64_t no
         return error;
     }
     put_in_place(&room->log, seq, deleted, now_ms);
+    room->directory->deleted++;
     if (room->projection) {
         put_in_place(room->projection, seq, projected, now_ms);
         log_follow(room->projection); /* the limits may have dropped something */

@@ -75,7 +75,7 @@ static int open_notices(struct room *room)
     room->notices = mem_alloc(sizeof(*room->notices));
     if (!room->notices)
         return -ENOMEM;
-    log_init(room->notices, &room->directory->env, &limits);
+    log_init(room->notices, &room->directory->side_env, &limits);
     return 0;
 }
 
@@ -114,6 +114,8 @@ int room_join(struct room *room, struct room_seat *seat, struct slice uid, struc
         return error;
     }
     *ret_came = user->sessions++ == 0;
+    room->directory->members += *ret_came;
+    room->directory->sessions++;
     publish_members(room);
     room->sessions++;
     if (seat->sessions++ == 0) {
@@ -133,10 +135,12 @@ bool room_leave(struct room *room, struct room_seat *seat, struct slice uid)
         list_remove(&seat->link);
     }
     CHECK(room->projected < room->sessions); /* or this one still reads it */
+    room->directory->sessions--;
     if (--room->sessions == 0)
         close_notices(room); /* no shard has a seat, so none reads it */
     if (--user->sessions > 0)
         return false;
+    room->directory->members--;
     table_remove(&room->users, &user->link);
     mem_free(user);
     publish_members(room);
@@ -201,7 +205,7 @@ int room_project(struct room *room, uint64_t now_ms)
             return -ENOMEM;
         /* Now all that is held is alive: the walk finds no gap. */
         log_expire(&room->log, now_ms);
-        log_init_follower(projection, &room->directory->env, &room->log);
+        log_init_follower(projection, &room->directory->side_env, &room->log);
         int error = project_all(room, projection, now_ms);
         if (error) {
             free_projection(projection);

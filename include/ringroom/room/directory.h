@@ -19,7 +19,11 @@ typedef int room_project_deleted_fn(void *user, const struct room *room, uint64_
 struct directory {
     struct table rooms; /* struct room, by name */
     struct wheel *wheel;
-    struct log_env env;
+    struct log_env env;      /* of the rooms' messages */
+    struct log_env side_env; /* of notices and projections */
+    /* What is in the rooms, and was done to them. */
+    uint64_t members, sessions; /* summed up over all rooms */
+    uint64_t deleted;           /* messages */
     const struct retention_rules *rules;
     uint64_t delivery_window;
     directory_count_fn *count_due;

@@ -43,12 +43,21 @@ enum {
     LOG_ENTRY_MAX_BYTES = 32 << 20,
 };
 
-/* What all logs of one owner shard share. */
+/* What has become of the entries of all logs that share them. */
+struct log_counts {
+    uint64_t appended, appended_bytes;
+    uint64_t kept;                      /* are in a history now; what has expired, until swept */
+    uint64_t trimmed, expired, cleared; /* left it: by its limits, by time, all at once */
+    uint64_t wiped_bytes;               /* were overwritten, and their memory given back */
+};
+
+/* What logs of one owner shard share. */
 struct log_env {
     struct epoch_bin *bin;
     _Atomic uint64_t *bytes_used; /* by all logs of the process */
-    uint64_t bytes_max; /* 0 = no limit. Shards look, then add: all at once they may pass it
-                         * by one segment each */
+    uint64_t bytes_max;       /* 0 = no limit. Shards look, then add: all at once they may pass it
+                               * by one segment each */
+    struct log_counts counts; /* the owner's */
 };
 
 struct log_limits {
