@@ -196,6 +196,8 @@ static void reap(struct ring *ring)
     struct io_uring_cqe *cqe;
     unsigned head, seen = 0;
 
+    if (io_uring_cq_has_overflow(&ring->uring))
+        ring->stats.overflows++;
     io_uring_for_each_cqe(&ring->uring, head, cqe)
     {
         if (ring->completions_count == RING_CQ_ENTRIES)

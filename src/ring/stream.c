@@ -105,6 +105,8 @@ static void recv_done(struct ring_op *op, int res, uint32_t flags)
 
     if (!(flags & IORING_CQE_F_MORE))
         stream->receiving = false;
+    if (res > 0)
+        ring->stats.received_bytes += (uint64_t)res;
     if (res > 0 && !stream->closing)
         stream->handler->on_bytes(stream, slice_make(ring_buffer(ring, flags), (size_t)res));
     if (flags & IORING_CQE_F_BUFFER)
@@ -192,9 +194,10 @@ static void send_done(struct ring_op *op, int res, uint32_t flags)
     /* Prepared in one turn, a send that goes through at once completes in the next. */
     bool late = stream->ring->turn > stream->send_turn + 1;
 
-    if (res > 0)
+    if (res > 0) {
         buffer->sent += (uint32_t)res;
-    else if (res < 0 && res != -EINTR && res != -EAGAIN) {
+        stream->ring->stats.sent_bytes += (uint64_t)res;
+    } else if (res < 0 && res != -EINTR && res != -EAGAIN) {
         send_finished(stream, res);
         return;
     }

@@ -1,6 +1,6 @@
 /* activation.c - listening sockets that the service manager has opened and passed on
  * (sd_listen_fds(3)'s protocol): taken over, looked at, and told apart. */
-#include "ringroom/base/check.h"
+#include "ringroom/base/mem.h"
 #include "ringroom/ring/listener.h"
 #include "serve_parts.h"
 
@@ -40,15 +40,6 @@ static bool same(const struct config_listener *a, const struct config_listener *
                : a->address.v4.sin_addr.s_addr == b->address.v4.sin_addr.s_addr;
 }
 
-static bool is_among(const struct config_listener *at, const struct config_listeners *listeners)
-{
-    for (size_t i = 0; i < listeners->count; i++) {
-        if (same(at, &listeners->list[i]))
-            return true;
-    }
-    return false;
-}
-
 /* Its address; 0 or -EINVAL. */
 static int look_at(struct passed_socket *passed, char *why, size_t why_bytes)
 {
@@ -66,30 +57,46 @@ static int look_at(struct passed_socket *passed, char *why, size_t why_bytes)
     return 0;
 }
 
-/* With TLS or without: by its name, else by its address. 0 or -EINVAL. */
+/* By its name, "tls", "plain" or "metrics"; else by its address. False: neither tells. */
+static bool find_kind(struct passed_socket *passed, const struct config *config, struct slice name)
+{
+    static const char *const names[] = {
+        [LISTENER_TLS] = "tls", [LISTENER_PLAIN] = "plain", [LISTENER_METRICS] = "metrics"};
+    const struct config_listener *at;
+
+    for (size_t kind = 0; kind < array_len(names); kind++) {
+        if (slice_is(name, names[kind])) {
+            passed->kind = (enum listener_kind)kind;
+            return true;
+        }
+    }
+    for (size_t i = 0; (at = config_listener_at(config, i, &passed->kind)); i++)
+        if (same(&passed->at, at))
+            return true;
+    return false;
+}
+
+/* 0 or -EINVAL. */
 static int tell_apart(struct passed_socket *passed, const struct config *config, struct slice name,
                       char *why, size_t why_bytes)
 {
     char at[CONFIG_ADDRESS_BYTES];
 
     config_address_text(&passed->at, at);
-    passed->tls = slice_is(name, "tls");
-    if (!passed->tls && !slice_is(name, "plain")) {
-        passed->tls = is_among(&passed->at, &config->listen);
-        if (!passed->tls && !is_among(&passed->at, &config->listen_plain)) {
-            snprintf(why, why_bytes,
-                     "LISTEN_FDNAMES: the socket at %s that was passed is called neither `tls` nor "
-                     "`plain`, and its address is not in listen or listen_plain: set "
-                     "FileDescriptorName= in its unit",
-                     at);
-            return -EINVAL;
-        }
+    if (!find_kind(passed, config, name)) {
+        snprintf(why, why_bytes,
+                 "LISTEN_FDNAMES: the socket at %s that was passed is called neither `tls` nor "
+                 "`plain` nor `metrics`, and its address is not in listen, listen_plain or "
+                 "metrics.listen: set FileDescriptorName= in its unit",
+                 at);
+        return -EINVAL;
     }
-    if (passed->tls && !config->tls_cert)
+    if (passed->kind == LISTENER_TLS && !config->tls_cert)
         snprintf(why, why_bytes,
                  "LISTEN_FDNAMES: the socket at %s is for TLS, which needs tls.cert and tls.key",
                  at);
-    else if (config->settings.conformance && !config_address_is_loopback(&passed->at))
+    else if (config->settings.conformance && passed->kind != LISTENER_METRICS &&
+             !config_address_is_loopback(&passed->at))
         snprintf(why, why_bytes,
                  "conformance.enabled: must be false unless every socket that is passed is on "
                  "loopback; %s is not",
@@ -119,7 +126,7 @@ int activation_take(struct activation *ret_activation, const struct config *conf
         error = look_at(passed, ret_why, why_bytes);
         if (!error)
             error = tell_apart(passed, config, nth_name(names, i), ret_why, why_bytes);
-        ret_activation->tls_count += passed->tls;
+        ret_activation->tls_count += !error && passed->kind == LISTENER_TLS;
     }
     ret_activation->count = count;
     unsetenv("LISTEN_PID");

@@ -438,6 +438,7 @@ void config_deinit(struct config *config)
 
     mem_free(config->listen.list);
     mem_free(config->listen_plain.list);
+    mem_free(config->metrics_listen.list);
     mem_free(config->tls_cert);
     mem_free(config->tls_key);
     mem_free(config->tls_ocsp);

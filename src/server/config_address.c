@@ -68,6 +68,31 @@ void config_address_text(const struct config_listener *listener, char text[CONFI
     }
 }
 
+const struct config_listener *config_listener_at(const struct config *config, size_t n,
+                                                 enum listener_kind *ret_kind)
+{
+    const struct config_listeners *lists[] = {[LISTENER_TLS] = &config->listen,
+                                              [LISTENER_PLAIN] = &config->listen_plain,
+                                              [LISTENER_METRICS] = &config->metrics_listen};
+
+    for (size_t kind = 0; kind < array_len(lists); n -= lists[kind++]->count) {
+        if (n >= lists[kind]->count)
+            continue;
+        *ret_kind = (enum listener_kind)kind;
+        return &lists[kind]->list[n];
+    }
+    return NULL;
+}
+
+const char *config_listener_key(enum listener_kind kind)
+{
+    static const char *const keys[] = {[LISTENER_TLS] = "listen",
+                                       [LISTENER_PLAIN] = "listen_plain",
+                                       [LISTENER_METRICS] = "metrics.listen"};
+
+    return keys[kind];
+}
+
 bool config_address_is_loopback(const struct config_listener *listener)
 {
     if (listener->address.any.sa_family == AF_INET)

@@ -1,6 +1,7 @@
 /* config_check.c - what no single value tells: keys that must fit each other, or the machine. */
 #include "config_parts.h"
 #include "ringroom/base/check.h"
+#include <assert.h>
 #include <errno.h>
 #include <sched.h>
 #include <stdarg.h>
@@ -56,37 +57,40 @@ static bool overlap(const struct config_listener *a, const struct config_listene
     return is_any(a) || is_any(b) || memcmp(&a->address, &b->address, a->address_bytes) == 0;
 }
 
+/* One of two listeners is in the other's place. */
+static int blame_for_overlap(struct config_loader *loader, const struct config_listener *one,
+                             enum listener_kind one_kind, const struct config_listener *other,
+                             enum listener_kind other_kind)
+{
+    char text[CONFIG_ADDRESS_BYTES], other_text[CONFIG_ADDRESS_BYTES];
+    const char *key = config_listener_key(other_kind);
+
+    config_address_text(one, text);
+    config_address_text(other, other_text);
+    if (strcmp(text, other_text) != 0)
+        return BLAME(loader, key,
+                     "%s stands beside %s, and one covers the other; give one address, or "
+                     "another port",
+                     other_text, text);
+    if (other_kind == LISTENER_TLS)
+        return BLAME(loader, key, "%s stands there twice", text);
+    return BLAME(loader, key, "%s stands twice, in %s and in %s", text, key,
+                 config_listener_key(one_kind));
+}
+
 /* SO_REUSEPORT would let both be bound, and the kernel deal connections out between the two. */
 static int check_twice(struct config_loader *loader)
 {
     const struct config *config = &loader->config;
-    size_t tls = config->listen.count, all = tls + config->listen_plain.count;
+    const struct config_listener *one, *other;
+    enum listener_kind one_kind, other_kind;
 
-    for (size_t i = 0; i < all; i++) {
-        char text[CONFIG_ADDRESS_BYTES], other_text[CONFIG_ADDRESS_BYTES];
-        const struct config_listener *one =
-            i < tls ? &config->listen.list[i] : &config->listen_plain.list[i - tls];
-
-        config_address_text(one, text);
+    for (size_t i = 0; (one = config_listener_at(config, i, &one_kind)); i++) {
         if (one->address.v4.sin_port == 0) /* at the same place in v6 */
             continue;
-        for (size_t j = i + 1; j < all; j++) {
-            const struct config_listener *other =
-                j < tls ? &config->listen.list[j] : &config->listen_plain.list[j - tls];
-
-            if (!overlap(one, other))
-                continue;
-            config_address_text(other, other_text);
-            if (strcmp(text, other_text) != 0)
-                return BLAME(loader, j < tls ? "listen" : "listen_plain",
-                             "%s stands beside %s, and one covers the other; give one address, or "
-                             "another port",
-                             other_text, text);
-            if (j < tls)
-                return BLAME(loader, "listen", "%s stands there twice", text);
-            return BLAME(loader, "listen_plain", "%s stands twice, in listen_plain and in %s", text,
-                         i < tls ? "listen" : "listen_plain");
-        }
+        for (size_t j = i + 1; (other = config_listener_at(config, j, &other_kind)); j++)
+            if (overlap(one, other))
+                return blame_for_overlap(loader, one, one_kind, other, other_kind);
     }
     return 0;
 }
@@ -190,11 +194,31 @@ void config_machine_probe(struct config_machine *ret_machine)
     *ret_machine = machine;
 }
 
+void config_list_limits(struct config *config)
+{
+    static const char group[] = "limits.";
+    struct settings *settings = &config->settings;
+
+    static_assert((int)CONFIG_KEYS_MAX <= (int)SETTINGS_LIMITS_MAX, "every key may be a limit");
+    settings->limits_count = 0;
+    for (size_t i = 0; i < config_keys_count; i++) {
+        const struct config_key *key = &config_keys[i];
+        const void *field = (const char *)config + key->offset;
+        if (strncmp(key->name, group, sizeof(group) - 1) != 0)
+            continue;
+        CHECK(key->type == CONFIG_U32 || key->type == CONFIG_U64);
+        settings->limits[settings->limits_count++] = (struct settings_limit){
+            .name = key->name + sizeof(group) - 1,
+            .value = key->type == CONFIG_U32 ? *(const uint32_t *)field : *(const uint64_t *)field};
+    }
+}
+
 int config_resolve(struct config *config, const struct config_machine *machine, char *ret_error,
                    size_t error_bytes)
 {
     uint32_t shards = config->shards ? config->shards : machine->cpus;
-    size_t listeners = config->listen.count + config->listen_plain.count;
+    size_t listeners =
+        config->listen.count + config->listen_plain.count + config->metrics_listen.count;
 
     shards = shards > CONFIG_SHARDS_MAX ? CONFIG_SHARDS_MAX : shards;
     uint64_t reserved = CONFIG_FILES_RESERVED + shards * (CONFIG_FILES_PER_SHARD + listeners);
@@ -219,5 +243,6 @@ int config_resolve(struct config *config, const struct config_machine *machine, 
     config->shards = shards;
     config->connections = connections;
     config->settings.connections_max = connections / shards + (connections % shards != 0);
+    config_list_limits(config);
     return 0;
 }

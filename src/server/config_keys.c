@@ -117,6 +117,8 @@ const struct config_key config_keys[] = {
     NUMBER(64, "delivery_window", "1048576", 0, 1 << 30, settings.delivery_window,
            "Bytes of a room kept, beyond its retention, for members who are still reading"),
 
+    OTHER(CONFIG_LISTENERS, "metrics.listen", "[]", AT(metrics_listen),
+          "Where to listen without TLS for /metrics, /healthz and /readyz alone"),
     OTHER(CONFIG_BOOL, "conformance.enabled", "false", AT(settings.conformance),
           "Serve /echo for protocol test suites; loopback listeners only"),
     OTHER(CONFIG_BOOL, "debug.core_dumps", "false", AT(core_dumps),
@@ -130,8 +132,9 @@ const struct config_key config_keys[] = {
 /* clang-format on */
 const size_t config_keys_count = array_len(config_keys);
 
-const char *const config_groups[] = {"tls",    "proxy",    "auth",        "api",   "retention",
-                                     "limits", "presence", "conformance", "debug", "log"};
+const char *const config_groups[] = {"tls",         "proxy",  "auth",     "api",
+                                     "retention",   "limits", "presence", "metrics",
+                                     "conformance", "debug",  "log"};
 const size_t config_groups_count = array_len(config_groups);
 
 static_assert(array_len(config_keys) <= CONFIG_KEYS_MAX, "a loader has room for every key");

@@ -19,6 +19,7 @@ enum { LISTED_BYTES = 400 }; /* of the names of keys in a line of the log */
 static const char *const keys_of_the_start[] = {
     "listen",
     "listen_plain",
+    "metrics.listen",
     "user",
     "group",
     "shards",
@@ -85,6 +86,7 @@ static void compare(struct generation *now, struct generation *next)
         }
     }
     next->config.settings.connections_max = now->config.settings.connections_max;
+    config_list_limits(&next->config);
     logger_write(LOGGER_INFO, "configuration, certificate and keys read again; changed: %s",
                  used ? names : "none of its keys");
 }

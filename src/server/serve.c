@@ -141,11 +141,13 @@ static int fail(int status, const char *why)
 
 static void print_ready(const struct sockets *sockets)
 {
+    static const char *const schemes[] = {
+        [LISTENER_TLS] = "https", [LISTENER_PLAIN] = "http", [LISTENER_METRICS] = "metrics"};
     char text[CONFIG_ADDRESS_BYTES];
 
     for (size_t i = 0; i < sockets->count; i++) {
         config_address_text(&sockets->addresses[i], text);
-        printf("ready %s://%s\n", i < sockets->tls_count ? "https" : "http", text);
+        printf("ready %s://%s\n", schemes[sockets->list[i].kind], text);
     }
     fflush(stdout);
 }
@@ -158,7 +160,8 @@ static void warn_if_open(const struct server *server)
     if (server->config->settings.auth_mode != AUTH_OPEN)
         return;
     for (size_t i = 0; i < server->sockets.count; i++) {
-        if (config_address_is_loopback(&server->sockets.addresses[i]))
+        if (server->sockets.list[i].kind == LISTENER_METRICS ||
+            config_address_is_loopback(&server->sockets.addresses[i]))
             continue;
         config_address_text(&server->sockets.addresses[i], text);
         logger_write(LOGGER_WARN,

@@ -8,7 +8,7 @@
 /* A listening socket that the service manager has passed on. */
 struct passed_socket {
     int fd;
-    bool tls;
+    enum listener_kind kind;
     struct config_listener at;
 };
 
@@ -28,7 +28,6 @@ struct sockets {
     struct shard_listener *list;       /* [shard][listener] */
     struct config_listener *addresses; /* as bound: port 0 is replaced */
     size_t count;                      /* listeners of one shard */
-    size_t tls_count;                  /* the first of them */
     uint32_t shards;
 };
 

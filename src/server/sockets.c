@@ -8,7 +8,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-static int explain(const char *key, const struct config_listener *at, int error, char *why,
+static int explain(enum listener_kind kind, const struct config_listener *at, int error, char *why,
                    size_t why_bytes)
 {
     char text[CONFIG_ADDRESS_BYTES];
@@ -23,7 +23,8 @@ static int explain(const char *key, const struct config_listener *at, int error,
         hint = ": this machine has no such address";
     else if (error == -EAFNOSUPPORT)
         hint = ": this machine has IPv6 switched off; use an IPv4 address";
-    snprintf(why, why_bytes, "%s: can't listen at %s: %s%s", key, text, strerror(-error), hint);
+    snprintf(why, why_bytes, "%s: can't listen at %s: %s%s", config_listener_key(kind), text,
+             strerror(-error), hint);
     return error;
 }
 
@@ -45,7 +46,7 @@ int sockets_check(const struct config_listener *at)
     return 0;
 }
 
-static int open_one(struct sockets *sockets, size_t index, bool tls)
+static int open_one(struct sockets *sockets, size_t index, enum listener_kind kind)
 {
     struct config_listener *at = &sockets->addresses[index];
     struct address address = {.v6 = at->address.v6};
@@ -57,7 +58,7 @@ static int open_one(struct sockets *sockets, size_t index, bool tls)
             error = fd;
         else
             sockets->list[shard * sockets->count + index] =
-                (struct shard_listener){.fd = fd, .tls = tls};
+                (struct shard_listener){.fd = fd, .kind = kind};
     }
     at->address.v6 = address.v6;
     return error;
@@ -66,16 +67,15 @@ static int open_one(struct sockets *sockets, size_t index, bool tls)
 static int bind_all(struct sockets *sockets, const struct config *config, char *why,
                     size_t why_bytes)
 {
-    size_t tls = config->listen.count;
+    const struct config_listener *at;
+    enum listener_kind kind;
     int error = 0;
 
-    for (size_t i = 0; i < sockets->count && !error; i++) {
-        sockets->addresses[i] =
-            i < tls ? config->listen.list[i] : config->listen_plain.list[i - tls];
-        error = open_one(sockets, i, i < tls);
+    for (size_t i = 0; !error && (at = config_listener_at(config, i, &kind)); i++) {
+        sockets->addresses[i] = *at;
+        error = open_one(sockets, i, kind);
         if (error)
-            explain(i < tls ? "listen" : "listen_plain", &sockets->addresses[i], error, why,
-                    why_bytes);
+            explain(kind, &sockets->addresses[i], error, why, why_bytes);
     }
     return error;
 }
@@ -89,7 +89,7 @@ static int share(struct sockets *sockets, size_t index, const struct passed_sock
         if (fd < 0)
             return -errno;
         sockets->list[shard * sockets->count + index] =
-            (struct shard_listener){.fd = fd, .tls = passed->tls, .shared = sockets->shards > 1};
+            (struct shard_listener){.fd = fd, .kind = passed->kind, .shared = sockets->shards > 1};
     }
     return 0;
 }
@@ -97,29 +97,35 @@ static int share(struct sockets *sockets, size_t index, const struct passed_sock
 static int share_all(struct sockets *sockets, const struct activation *activation, char *why,
                      size_t why_bytes)
 {
-    size_t tls = 0, plain = activation->tls_count;
     int error = 0;
 
     for (size_t i = 0; i < activation->count; i++) {
-        const struct passed_socket *passed = &activation->list[i];
-
         if (!error)
-            error = share(sockets, passed->tls ? tls++ : plain++, passed);
-        close(passed->fd);
+            error = share(sockets, i, &activation->list[i]);
+        close(activation->list[i].fd);
     }
     if (error)
         snprintf(why, why_bytes, "LISTEN_FDS: can't take the sockets over: %s", strerror(-error));
     return error;
 }
 
+static size_t count_configured(const struct config *config)
+{
+    enum listener_kind kind;
+    size_t count = 0;
+
+    while (config_listener_at(config, count, &kind))
+        count++;
+    return count;
+}
+
 int sockets_open(struct sockets *sockets, const struct config *config,
                  const struct activation *activation, char *ret_why, size_t why_bytes)
 {
     bool passed = activation->count > 0;
-    size_t tls = passed ? activation->tls_count : config->listen.count;
-    size_t count = passed ? activation->count : tls + config->listen_plain.count;
+    size_t count = passed ? activation->count : count_configured(config);
 
-    *sockets = (struct sockets){.count = count, .tls_count = tls, .shards = config->shards};
+    *sockets = (struct sockets){.count = count, .shards = config->shards};
     sockets->list = mem_zalloc(count * config->shards * sizeof(*sockets->list));
     sockets->addresses = mem_zalloc(count * sizeof(*sockets->addresses));
     if (!sockets->list || !sockets->addresses) {

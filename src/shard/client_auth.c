@@ -49,7 +49,9 @@ bool client_take_token(struct client *client, struct slice text, struct native_f
         *ret_fault = (struct native_fault){"bad_request", "this server asks for no tokens"};
         return false;
     }
-    if (!token_parse(settings->token_keys, text, client->shard->wall_ms, &token, ret_fault))
+    bool good = token_parse(settings->token_keys, text, client->shard->wall_ms, &token, ret_fault);
+    metrics_count(client->shard->metrics, good ? METRIC_TOKENS_VERIFIED : METRIC_TOKENS_REFUSED);
+    if (!good)
         return false;
     int error = identity_take_token(&client->who, token);
     if (error) {

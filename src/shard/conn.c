@@ -12,6 +12,10 @@ enum {
     CONN_REFUSED_SHARE = 16, /* ... but no more than one in so many of all */
 };
 
+static const enum metric open_gauges[] = {[LISTENER_TLS] = METRIC_CONNECTIONS_TLS,
+                                          [LISTENER_PLAIN] = METRIC_CONNECTIONS_PLAIN,
+                                          [LISTENER_METRICS] = METRIC_CONNECTIONS_METRICS};
+
 static void set_timer(struct conn *conn, uint64_t in_ms)
 {
     wheel_set(&conn->shard->wheel, &conn->timer, conn->shard->now_ms + in_ms);
@@ -56,11 +60,13 @@ static void request_timed_out(struct conn *conn)
         conn_finish(conn);
         return;
     }
-    if (!conn_may_answer(conn, 408))
-        return;
-    http_answer_error(&conn->out, 408, "timeout", "the request took too long", NULL, false, false,
-                      conn->shard->wall_ms);
-    conn_finish(conn);
+    conn_answer_begins(conn);
+    if (conn_may_answer(conn, 408)) {
+        http_answer_error(&conn->out, 408, "timeout", "the request took too long", NULL, false,
+                          false, conn->shard->wall_ms);
+        conn_finish(conn);
+    }
+    conn_answer_ends(conn);
 }
 
 static void timer_fired(struct timer *timer, uint64_t now_ms)
@@ -121,6 +127,8 @@ static void writable(struct stream *stream, int error)
 
 static void bury(struct conn *conn)
 {
+    metrics_uncount(conn->shard->metrics, open_gauges[conn->listener]);
+    conn->shard->scrapers_count -= conn->listener == LISTENER_METRICS;
     list_remove(&conn->link);
     list_append(&conn->shard->dead, &conn->link);
 }
@@ -150,12 +158,17 @@ static void letter_home(struct client *client)
 
 static void answer(struct client *client, struct ask *ask)
 {
-    if (client->session)
+    struct conn *conn = conn_of(client);
+
+    if (client->session) {
         session_answer(client, ask);
-    else if (ask->api)
-        conn_api_answer(conn_of(client), ask);
-    else
-        conn_native_answer(conn_of(client), ask);
+    } else if (ask->api) {
+        conn_answer_begins(conn);
+        conn_api_answer(conn, ask);
+        conn_answer_ends(conn);
+    } else {
+        conn_native_answer(conn, ask);
+    }
 }
 
 static void news(struct client *client)
@@ -246,13 +259,14 @@ void conn_take_sid(struct conn *conn, struct slice sid)
     identity_derive(&conn->client.who, conn->sid);
 }
 
-static struct conn *conn_new(struct shard *shard)
+static struct conn *conn_new(struct shard *shard, enum listener_kind listener)
 {
     struct conn *conn = mem_zalloc(sizeof(*conn));
 
     if (!conn)
         return NULL;
     conn->shard = shard;
+    conn->listener = (uint8_t)listener;
     conn->ping_interval_s = shard->settings->ping_interval_s;
     conn->idle_timeout_s = shard->settings->idle_timeout_s;
     client_init(&conn->client, shard, &carrier);
@@ -280,6 +294,8 @@ static bool open_stream(struct conn *conn, int fd)
         return false;
     list_append(&shard->conns, &conn->link);
     shard->conns_count++;
+    shard->scrapers_count += conn->listener == LISTENER_METRICS;
+    metrics_count(shard->metrics, open_gauges[conn->listener]);
     set_timer(conn, (uint64_t)shard->settings->handshake_timeout_s * 1000);
     return true;
 }
@@ -303,7 +319,9 @@ static void tell_refused(struct conn *conn, const struct conn_refusal *refusal)
 {
     conn->shard->refused_count++;
     conn->refused = true;
+    conn_answer_begins(conn);
     conn_answer_refused(conn, refusal);
+    conn_answer_ends(conn);
 }
 
 static bool refuse(struct conn *conn, int fd, const struct conn_refusal *refusal)
@@ -327,9 +345,10 @@ void conn_refuse(struct conn *conn, const struct conn_refusal *refusal)
 }
 
 /* A connection of TLS that is not let in is closed before its handshake costs anything. True: the
- * connection is the shard's. */
-static bool welcome(struct conn *conn, int fd, bool tls)
+ * connection is the shard's. Scrapers are not metered. */
+static bool welcome(struct conn *conn, int fd)
 {
+    bool tls = conn->listener == LISTENER_TLS;
     union {
         struct sockaddr any;
         struct sockaddr_in6 v6;
@@ -338,6 +357,8 @@ static bool welcome(struct conn *conn, int fd, bool tls)
     struct conn_refusal refusal;
     struct ip ip;
 
+    if (conn->listener == LISTENER_METRICS)
+        return open_stream(conn, fd);
     if (getpeername(fd, &peer.any, &bytes) != 0 || !ip_from_sockaddr(&peer.any, &ip)) {
         close(fd); /* it has gone */
         return false;
@@ -355,18 +376,54 @@ static bool welcome(struct conn *conn, int fd, bool tls)
     return open_stream(conn, fd);
 }
 
-void conn_accept(struct shard *shard, int fd, bool tls)
+/* However many clients there are, they can be counted. */
+static bool is_full(const struct shard *shard, enum listener_kind listener)
 {
-    bool full = shard->conns_count >= shard->settings->connections_max;
-    struct conn *conn = full ? NULL : conn_new(shard);
+    if (listener == LISTENER_METRICS)
+        return shard->scrapers_count >= SHARD_SCRAPERS_MAX;
+    return shard->conns_count - shard->scrapers_count >= shard->settings->connections_max;
+}
 
-    metrics_count(shard->metrics, tls ? METRIC_ACCEPTED_TLS : METRIC_ACCEPTED_PLAIN);
-    if (full)
+void conn_accept(struct shard *shard, int fd, enum listener_kind listener)
+{
+    static const enum metric accepted[] = {[LISTENER_TLS] = METRIC_ACCEPTED_TLS,
+                                           [LISTENER_PLAIN] = METRIC_ACCEPTED_PLAIN,
+                                           [LISTENER_METRICS] = METRIC_ACCEPTED_METRICS};
+
+    bool full = is_full(shard, listener);
+    struct conn *conn = full ? NULL : conn_new(shard, listener);
+
+    metrics_count(shard->metrics, accepted[listener]);
+    if (full && listener != LISTENER_METRICS)
         metrics_count(shard->metrics, METRIC_LIMITED_CONNECTIONS);
-    if (!conn)
-        close(fd);
-    else if (!welcome(conn, fd, tls))
+    if (conn && welcome(conn, fd))
+        return;
+    metrics_count(shard->metrics, METRIC_REFUSED);
+    if (conn)
         conn_free(conn);
+    else
+        close(fd);
+}
+
+/* Phases */
+
+/* The gauge that a phase belongs to; METRICS_COUNT: none. */
+static enum metric gauge_of(uint8_t phase)
+{
+    if (phase == CONN_NATIVE)
+        return METRIC_CLIENTS_NATIVE;
+    return phase == CONN_ENGINE ? METRIC_CLIENTS_SOCKETIO : METRICS_COUNT;
+}
+
+void conn_enter(struct conn *conn, enum conn_phase phase)
+{
+    enum metric from = gauge_of(conn->phase), to = gauge_of((uint8_t)phase);
+
+    conn->phase = (uint8_t)phase;
+    if (from != METRICS_COUNT)
+        metrics_uncount(conn->shard->metrics, from);
+    if (to != METRICS_COUNT)
+        metrics_count(conn->shard->metrics, to);
 }
 
 /* Closing */
@@ -388,7 +445,7 @@ void conn_abort(struct conn *conn)
         metrics_count(conn->shard->metrics, METRIC_CLOSED_BROKEN);
     conn->cut = NULL;
     tell_session(conn);
-    conn->phase = CONN_DEAD;
+    conn_enter(conn, CONN_DEAD);
     session_lost(&conn->client);
     client_leave_all(&conn->client);
     wheel_cancel(&conn->shard->wheel, &conn->client.expiry);
@@ -413,7 +470,7 @@ static void start_closing(struct conn *conn)
     wheel_cancel(&conn->shard->wheel, &conn->client.expiry);
     if (conn->phase == CONN_DEAD) /* leaving found it beyond help */
         return;
-    conn->phase = CONN_CLOSING;
+    conn_enter(conn, CONN_CLOSING);
     /* What lies in the stash is not acted on any more, so what follows it can't be understood. (It
      * is not given back here: the caller may be walking over it.) */
     if (conn->stash.len)
@@ -466,7 +523,7 @@ void conn_finish(struct conn *conn)
 
 void conn_linger(struct conn *conn)
 {
-    conn->phase = CONN_LINGER;
+    conn_enter(conn, CONN_LINGER);
     /* Closing with bytes unread would make the kernel reset the connection, and the peer lose our
      * last words. Where the peer has said all, there are none. */
     if (conn->stream.ended || conn->peer_done) {

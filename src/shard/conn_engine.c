@@ -138,7 +138,7 @@ static void open_websocket(struct conn *conn, enum session_kind kind)
         conn_abort(conn);
         return;
     }
-    conn->phase = CONN_ENGINE;
+    conn_enter(conn, CONN_ENGINE);
     conn->out.max = session_out_max(shard, kind);
     conn_send_frame(conn, WS_TEXT, buf_slice(text));
     if (conn->phase == CONN_DEAD) {
@@ -219,7 +219,7 @@ static void probe_allowed(struct conn *conn, bool taken)
         conn_abort(conn);
         return;
     }
-    conn->phase = taken ? CONN_ENGINE : CONN_ENGINE_PROBE;
+    conn_enter(conn, taken ? CONN_ENGINE : CONN_ENGINE_PROBE);
     if (taken) {
         conn_close(conn, WS_CODE_NORMAL, "the session is on another WebSocket");
         return;
@@ -292,7 +292,7 @@ static bool handed_over(struct conn *conn, struct errand *errand)
     }
     struct buf leftovers = errand->bytes;
     buf_init(&errand->bytes, 0);
-    conn->phase = CONN_ENGINE;
+    conn_enter(conn, CONN_ENGINE);
     conn->out.max = session_out_max(conn->shard, session->kind);
     session_settle(session, &conn->client);
     if (session->recoverable)
@@ -314,7 +314,9 @@ void conn_engine_home(struct conn *conn, struct errand *errand)
         kept = handed_over(conn, errand);
     } else if (conn->phase == CONN_HTTP) {
         conn->client.waiting = false;
+        conn_answer_begins(conn);
         http_errand_home(conn, errand);
+        conn_answer_ends(conn);
     } else if (errand->post.kind == POST_PROBE && errand->outcome == ERRAND_DONE) {
         conn_engine_tell(conn, POST_UNPROBE); /* it went while it was waiting */
     }

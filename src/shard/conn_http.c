@@ -122,7 +122,7 @@ static void become_native(struct conn *conn, const struct http_request *request)
         conn_abort(conn);
         return;
     }
-    conn->phase = CONN_NATIVE;
+    conn_enter(conn, CONN_NATIVE);
     client_watch_token(&conn->client);
     conn_native_hello(conn);
 }
@@ -133,7 +133,7 @@ static void become_echo(struct conn *conn)
         conn_abort(conn);
         return;
     }
-    conn->phase = CONN_ECHO;
+    conn_enter(conn, CONN_ECHO);
     conn->out.max = ECHO_OUT_MAX;
 }
 
@@ -228,7 +228,7 @@ static void handle(struct conn *conn, const struct http_request *request)
     bool conformance = conn->shard->settings->conformance;
 
     conn->asked = true;
-    if (!take_address(conn, request))
+    if (!take_address(conn, request) || conn_metrics_request(conn, request))
         return;
     if (slice_is(request->path, "/ws"))
         upgrade(conn, request, true);
@@ -261,13 +261,16 @@ void conn_http_input(struct conn *conn, struct slice *in)
     enum http_result result = http_feed(conn->http, *in, &used);
 
     *in = slice_from(*in, used);
+    conn_answer_begins(conn);
     switch (result) {
     case HTTP_REQUEST:
         handle(conn, http_request(conn->http));
+        conn_answer_ends(conn);
         break;
     case HTTP_FAILED:
         refuse(conn, http_error_status(conn->http), "bad_request", http_error_text(conn->http),
                NULL);
+        conn_answer_ends(conn);
         break;
     case HTTP_MORE:
         start_deadline(conn, was_under_way);

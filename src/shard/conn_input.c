@@ -147,12 +147,26 @@ void conn_go_on(struct conn *conn)
 
 /* TLS */
 
+/* It was not established before. */
+static void count_handshake(struct conn *conn, enum tls_status status)
+{
+    struct metrics *metrics = conn->shard->metrics;
+
+    if (tls_established(conn->tls))
+        metrics_count(metrics, tls_resumed(conn->tls) ? METRIC_TLS_RESUMED : METRIC_TLS_FULL);
+    else if (status != TLS_OPEN)
+        metrics_count(metrics, METRIC_TLS_FAILED);
+}
+
 static void sealed_came(struct conn *conn, struct slice sealed)
 {
     struct shard *shard = conn->shard;
     struct tls_out out = {.data = shard->handshake, .cap = sizeof(shard->handshake)};
+    bool was_established = tls_established(conn->tls);
     enum tls_status status = tls_open(conn->tls, sealed, &out, plain_came, conn);
 
+    if (!was_established)
+        count_handshake(conn, status);
     if (conn->phase == CONN_DEAD)
         return;
     if (out.len) {

@@ -43,6 +43,7 @@ void conn_send_gap(struct conn *conn, struct member *member, const struct log_re
 
     if (room_is_closed(member->view->room)) /* all is gone, as it will hear in a moment */
         return;
+    client_missed(&conn->client, gap);
     struct slice room = view_name(member->view), epoch = room_epoch(member->view->room);
     struct buf *text = shard_text(shard);
     int error = conn->client.session ? socketio_gap(text, room, epoch, gap->from, gap->to)
@@ -75,12 +76,14 @@ bool conn_complete_cut(struct conn *conn)
         else
             error = buf_append(&rest, shard->plain, read.bytes);
     }
+    size_t bytes = rest.len;
     if (!error)
         error = buf_append(&rest, conn->out.data, conn->out.len);
     if (error) {
         buf_deinit(&rest);
         return false;
     }
+    client_delivers(&conn->client, 1, bytes);
     rest.max = conn->out.max > rest.len ? conn->out.max : rest.len + WS_CONTROL_MAX;
     buf_deinit(&conn->out);
     conn->out = rest;
@@ -107,12 +110,14 @@ static size_t space(const struct gather *g)
 static bool gather_cut(struct conn *conn, struct gather *g)
 {
     struct member *member = conn->cut;
+    uint64_t before = member->messages.next;
     struct log_read read;
 
     if (log_read(log_of(member), &member->messages, conn->shard->now_ms, g->data, g->cap, true,
                  &read) != LOG_BYTES)
         return false;
     g->len = read.bytes;
+    client_delivers(&conn->client, member->messages.next - before, read.bytes);
     if (member->messages.offset == 0) {
         conn->cut = NULL;
         if (conn->client.session)
@@ -202,6 +207,7 @@ static bool gather_notices(struct conn *conn, struct member *member, struct gath
 /* Messages: true where all has been taken. */
 static bool gather_messages(struct conn *conn, struct member *member, struct gather *g)
 {
+    uint64_t before = member->messages.next;
     struct log_read read;
 
     switch (log_read(log_of(member), &member->messages, conn->shard->now_ms, g->data + g->len,
@@ -210,6 +216,7 @@ static bool gather_messages(struct conn *conn, struct member *member, struct gat
         return true;
     case LOG_BYTES:
         g->len += read.bytes;
+        client_delivers(&conn->client, member->messages.next - before, read.bytes);
         if (member->messages.offset)
             conn->cut = member;
         else if (conn->client.session)

@@ -1,5 +1,6 @@
 /* mesh.c - making the mesh, and posting to it from outside. */
 #include "ringroom/shard/mesh.h"
+#include "ringroom/base/clock.h"
 #include "ringroom/base/mem.h"
 #include "ringroom/ring/ring.h"
 
@@ -19,6 +20,7 @@ struct mesh *mesh_new(uint32_t count, uint32_t connections)
     if (!mesh)
         return NULL;
     mesh->count = count;
+    mesh->made_ms = clock_wall_ms();
     mesh->nodes = mem_zalloc_aligned(alignof(struct mesh_node), count * sizeof(*mesh->nodes));
     mesh->meter = meter_new(metered_max(connections));
     if (!mesh->nodes || !mesh->meter || epoch_init(&mesh->epoch, count) != 0) {

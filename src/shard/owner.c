@@ -50,12 +50,14 @@ void owner_advanced(struct shard *shard, struct room *room)
         struct view *view = container_of(seat, struct view, seat);
 
         if (seat->shard == shard->index)
-            view_mark(view);
+            view_mark(view, shard->now_us);
         /* Acquire and release: pairs with the exchange in post.c. Whichever comes second sees what
          * the first one's thread did before: either the shard sees the new entry, or we see that
          * it has begun to look, and post again. */
-        else if (!atomic_exchange_explicit(&seat->told, true, memory_order_acq_rel))
+        else if (!atomic_exchange_explicit(&seat->told, true, memory_order_acq_rel)) {
+            seat->news_us = shard->now_us;
             shard_post(shard, seat->shard, &view->advanced);
+        }
     }
 }
 

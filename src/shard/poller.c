@@ -59,6 +59,7 @@ struct poller *poller_new(struct shard *shard, enum session_kind kind)
     memcpy(poller->sid, session->sid, SESSION_SID_BYTES);
     poller->listed = true;
     shard->pollers_count++;
+    metrics_count(shard->metrics, METRIC_CLIENTS_POLLING);
     table_insert(&shard->pollers, &poller->by_sid,
                  hash_bytes(slice_make(poller->sid, SESSION_SID_BYTES)));
     session_attach(session, &poller->client);
@@ -122,6 +123,7 @@ static void release_heavy(struct poller *poller)
 static void become_husk(struct poller *poller)
 {
     release_heavy(poller);
+    metrics_uncount(poller->client.shard->metrics, METRIC_CLIENTS_POLLING);
     poller->husk = true;
     wheel_cancel(&poller->client.shard->wheel, &poller->timer);
     wheel_cancel(&poller->client.shard->wheel, &poller->client.expiry);

@@ -42,6 +42,7 @@ static bool put_gap(struct poller *poller, const struct room *room, const struct
 
     if (room_is_closed(room)) /* all is gone, as it will hear in a moment */
         return true;
+    client_missed(&poller->client, gap);
     return socketio_gap(text, room_name(room), room_epoch(room), gap->from, gap->to) == 0 &&
            engineio_put(to, buf_slice(text)) == 0;
 }
@@ -82,6 +83,8 @@ static bool put_messages(struct poller *poller, struct member *member, struct bu
                                         : put_gap(poller, room, &read, payload);
         if (!fits)
             return false;
+        if (result == LOG_BYTES)
+            client_delivers(&poller->client, 1, ws_frame_payload(frame).len);
     }
     session_sent(member);
     return true;

@@ -10,6 +10,7 @@ void shard_post(struct shard *shard, uint32_t to, struct post *post)
 {
     struct mesh_node *node = &shard->mesh->nodes[to];
 
+    metrics_count(shard->metrics, METRIC_LETTERS);
     if (inbox_post(&node->inbox, &post->letter))
         ring_wake(shard->ring, node->ring_fd);
 }
@@ -77,9 +78,9 @@ static void answer(struct shard *shard, struct post *post)
 
 static void look_at(struct view *view)
 {
+    view_mark(view, view->seat.news_us);
     /* Pairs with the exchange in owner.c: see there. */
     atomic_exchange_explicit(&view->seat.told, false, memory_order_acq_rel);
-    view_mark(view);
 }
 
 static struct member *first_of(const struct list *members, struct slice uid)

@@ -370,6 +370,7 @@ void session_forget_due(struct timer *timer, uint64_t now_ms)
         struct session *oldest = container_of(shard->detached.next, struct session, detached);
         if (oldest->lost_ms + ttl_ms > now_ms)
             break;
+        metrics_count(shard->metrics, METRIC_LIMITED_RECOVERY);
         forget_oldest(shard);
     }
     set_forget_timer(shard);
@@ -427,8 +428,10 @@ void session_shelve(struct shard *shard, struct session *session)
     list_append(&shard->detached, &session->detached);
     shard->detached_count++;
     shard->detached_bytes += session_bytes(session);
-    while (shard->detached_count > most || shard->detached_bytes > DETACHED_BYTES_MAX)
+    while (shard->detached_count > most || shard->detached_bytes > DETACHED_BYTES_MAX) {
+        metrics_count(shard->metrics, METRIC_LIMITED_RECOVERABLE);
         forget_oldest(shard);
+    }
     set_forget_timer(shard);
 }
 

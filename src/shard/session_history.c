@@ -55,8 +55,11 @@ int session_history_next(struct session *session, struct buf *text, struct log_r
         if (session->streamed)
             error = buf_append(text, ",", 1);
         session->streamed = true;
+        size_t before_bytes = text->len;
         if (!error)
             error = socketio_put_entry(text, entry);
+        if (!error)
+            client_delivers(member->client, 1, text->len - before_bytes);
     }
     return error;
 }

@@ -23,7 +23,7 @@ static void accepted(struct listener *listener, int fd)
 {
     struct accepting *accepting = container_of(listener, struct accepting, listener);
 
-    conn_accept(accepting->shard, fd, accepting->tls);
+    conn_accept(accepting->shard, fd, accepting->kind);
 }
 
 static void retry_accepting(struct timer *timer, uint64_t now_ms)
@@ -112,7 +112,7 @@ static void adopt_plan(struct shard *shard, const struct shard_plan *plan)
     shard->accepting_count = plan->listeners_count;
     for (size_t i = 0; i < plan->listeners_count; i++) {
         shard->accepting[i].shard = shard;
-        shard->accepting[i].tls = plan->listeners[i].tls;
+        shard->accepting[i].kind = plan->listeners[i].kind;
         shard->accepting[i].listener.fd = plan->listeners[i].fd;
         shard->accepting[i].listener.shared = plan->listeners[i].shared;
     }
@@ -135,7 +135,7 @@ static void init_rooms(struct shard *shard)
 
 struct ring_config shard_ring_config(const struct settings *settings)
 {
-    return (struct ring_config){.files_max = settings->connections_max,
+    return (struct ring_config){.files_max = settings->connections_max + SHARD_SCRAPERS_MAX,
                                 .recv_buffers = SHARD_RECV_BUFFERS,
                                 .recv_buffer_bytes = SHARD_RECV_BUFFER_BYTES};
 }
@@ -260,8 +260,11 @@ static void deliver(struct shard *shard)
 {
     struct list batch, *link;
 
-    while ((link = list_pop(&shard->dirty)))
-        view_tell_members(container_of(link, struct view, dirty));
+    while ((link = list_pop(&shard->dirty))) {
+        struct view *view = container_of(link, struct view, dirty);
+        shard_note_news(shard, view->since_us);
+        view_tell_members(view);
+    }
     while ((link = list_pop(&shard->ready_pollers)))
         poller_flush(container_of(link, struct poller, ready));
     list_init(&batch);
@@ -324,6 +327,7 @@ static void turn(struct shard *shard)
     reap(shard);
     epoch_quiesce(&shard->mesh->epoch, shard->index);
     shard->garbage = epoch_collect(&shard->bin);
+    shard_publish_metrics(shard);
 }
 
 void shard_run(struct shard *shard)

@@ -15,7 +15,9 @@ enum {
     SHARD_ACCEPT_RETRY_MS = 100, /* after descriptors or memory ran out */
     SHARD_SCRUB_MS =
         500, /* messages that passed through scratch memory are wiped from it by then */
-    SHARD_GARBAGE_MS = 10, /* how long a shard sleeps while others may be inside its garbage */
+    SHARD_GARBAGE_MS = 10,   /* how long a shard sleeps while others may be inside its garbage */
+    SHARD_SCRAPERS_MAX = 16, /* connections by listeners for metrics, beside limits.connections */
+    SHARD_NEWS_MAX = 64, /* moments of one turn's news that are told apart; later ones go untimed */
     SHARD_ECHO_BYTES_MAX = 16 << 20,
     SHARD_FRAGMENTS_MAX = 65536,
 };
@@ -33,7 +35,7 @@ struct shard {
     struct accepting {
         struct listener listener;
         struct shard *shard;
-        bool tls;
+        enum listener_kind kind;
     } accepting[SHARD_LISTENERS_MAX];
     size_t accepting_count;
     struct timer accept_retry;
@@ -46,8 +48,13 @@ struct shard {
     struct epoch_bin bin;
     bool garbage; /* the bin holds what others may still read */
 
-    struct table views; /* rooms in which this shard has members */
-    struct list dirty;  /* struct view.dirty */
+    struct table views;    /* rooms in which this shard has members */
+    struct list dirty;     /* struct view.dirty */
+    struct news {          /* that this turn delivers */
+        uint64_t since_us; /* when they were accepted by their rooms' owner */
+        uint32_t views;    /* that had news from then on */
+    } news[SHARD_NEWS_MAX];
+    uint32_t news_count;
 
     struct table pollers;      /* struct poller, by sid, those that have moved too, for a while */
     struct list ready_pollers; /* struct poller.ready: something to send, or to look for */
@@ -64,6 +71,7 @@ struct shard {
     struct list dead;  /* to be freed at the turn's end */
     uint32_t conns_count;
     uint32_t refused_count;  /* of those: not let in, and told so */
+    uint32_t scrapers_count; /* of those: not closed yet, and by a listener for metrics */
     uint32_t pollers_count;  /* not freed yet, husks among them */
     uint32_t errands_count;  /* of ours, not home yet */
     uint32_t asks_count;     /* under way to other shards */
@@ -94,6 +102,19 @@ struct shard {
 /* client.c */
 extern const struct native_fault fault_no_memory, fault_not_joined, fault_too_fast;
 
+/* So many messages are on their way to the client. */
+static inline void client_delivers(struct client *client, uint64_t messages, size_t bytes)
+{
+    metrics_add(client->shard->metrics, METRIC_DELIVERIES, messages);
+    metrics_add(client->shard->metrics, METRIC_DELIVERED_BYTES, bytes);
+}
+/* It is told of that gap. */
+static inline void client_missed(struct client *client, const struct log_read *gap)
+{
+    metrics_count(client->shard->metrics, METRIC_GAPS);
+    metrics_add(client->shard->metrics, METRIC_GAP_MESSAGES, gap->to - gap->from + 1);
+}
+
 /* client_auth.c */
 void client_expiry_fired(struct timer *timer, uint64_t now_ms);
 
@@ -111,6 +132,11 @@ void shard_leave(struct shard *shard, struct member *member);
 void shard_post(struct shard *shard, uint32_t to, struct post *post);
 /* Makes the view's members of that uid (empty: all of them) leave. The view may be gone then. */
 void shard_expel(struct view *view, struct slice uid, const char *reason);
+
+/* shard_metrics.c. Notes a view whose news are being delivered in this turn. */
+void shard_note_news(struct shard *shard, uint64_t since_us);
+/* At the turn's end: what /metrics can be told now. */
+void shard_publish_metrics(struct shard *shard);
 
 /* owner.c: what a room's owner does. */
 void owner_answer(struct shard *shard, struct ask *ask);

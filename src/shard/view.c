@@ -57,10 +57,12 @@ void member_free(struct member *member)
     mem_free(member);
 }
 
-void view_mark(struct view *view)
+void view_mark(struct view *view, uint64_t since_us)
 {
-    if (list_empty(&view->dirty))
-        list_append(&view->shard->dirty, &view->dirty);
+    if (!list_empty(&view->dirty))
+        return;
+    view->since_us = since_us;
+    list_append(&view->shard->dirty, &view->dirty);
 }
 
 void view_tell_members(struct view *view)

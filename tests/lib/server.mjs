@@ -65,7 +65,7 @@ export const serveArgs = (settings) => ['serve', ...flags(settings)];
 
 export class Server {
   log = '';
-  ports = {}; // https, http
+  ports = {}; // https, http, metrics
   port6 = null; // without TLS, where it listens at [::1] too
 
   /** Settings as for --set, over: both listeners on port 0, no rate limits, 2 shards. `how.ports`: so many `ready` lines;
@@ -93,13 +93,13 @@ export class Server {
   }
 
   #ready(wantedPorts) {
-    const wanted = wantedPorts ?? Number(this.settings.listen.length > 0) + Number(this.settings.listen_plain.length > 0);
+    const wanted = wantedPorts ?? ['listen', 'listen_plain', 'metrics.listen'].filter((key) => this.settings[key]?.length > 0).length;
     let out = '';
     const ready = new Promise((done, fail) => {
       this.exit.then(({ code, signal }) => fail(new Error(`ended with ${code ?? signal}:\n${this.log}`)));
       this.child.stdout.on('data', (chunk) => {
         out += chunk;
-        for (const [, scheme, port] of out.matchAll(/^ready (https?):\/\/127\.0\.0\.1:(\d+)\n/gm))
+        for (const [, scheme, port] of out.matchAll(/^ready (https?|metrics):\/\/127\.0\.0\.1:(\d+)\n/gm))
           this.ports[scheme] = Number(port);
         this.port6 = Number(/^ready http:\/\/\[::1\]:(\d+)\n/m.exec(out)?.[1]);
         if (Object.keys(this.ports).length === wanted) done();

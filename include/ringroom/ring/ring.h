@@ -55,6 +55,10 @@ int ring_wake_once(int other_fd);
 void ring_wipe_idle(struct ring *ring);
 
 struct ring_stats {
-    uint64_t turns, submitted, completed, no_buffers, late_sends;
+    uint64_t turns, submitted, completed;
+    uint64_t no_buffers; /* receive requests that found no buffer */
+    uint64_t late_sends; /* that the socket did not take whole, at once */
+    uint64_t overflows;  /* turns that found more completions than the queue holds */
+    uint64_t received_bytes, sent_bytes;
 };
 const struct ring_stats *ring_stats(const struct ring *ring);

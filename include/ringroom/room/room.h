@@ -45,6 +45,9 @@ struct room_seat {
     struct list link;  /* owner: in room->seats while sessions > 0 */
     uint32_t sessions; /* owner */
     struct room *room; /* owner: while sessions > 0 */
+    /* When the first news were that the shard has been sent word of. Set by the owner once `told`
+     * is set and before word goes out, read by the shard before it clears `told`. */
+    uint64_t news_us;
     uint16_t shard;
     /* True from the moment the owner has sent word that the room has advanced until the shard
      * begins to look. Set by the owner, cleared by the shard. */

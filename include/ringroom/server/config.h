@@ -23,7 +23,7 @@
 enum {
     CONFIG_ERROR_BYTES = 1024, /* holds every error; a longer one is cut */
     CONFIG_FILE_MAX = 4 << 20, /* bytes */
-    CONFIG_LISTENERS_MAX = 16, /* of `listen`, and again of `listen_plain` */
+    CONFIG_LISTENERS_MAX = 16, /* of each of `listen`, `listen_plain` and `metrics.listen` */
     CONFIG_RULES_MAX = 1024,   /* entries of `rooms` */
     CONFIG_ORIGINS_MAX = 256,  /* entries of `origins` */
     CONFIG_PROXIES_MAX = 64,   /* entries of `proxy.from` */
@@ -83,6 +83,7 @@ struct config {
     struct settings settings;       /* what the shards see of it */
     struct config_listeners listen; /* with TLS */
     struct config_listeners listen_plain;
+    struct config_listeners metrics_listen;
     char *tls_cert; /* file names; NULL: not set. Both are set where `listen` is not empty */
     char *tls_key;
     char *tls_ocsp; /* NULL: nothing is stapled */
@@ -125,8 +126,8 @@ struct config_machine {
 };
 void config_machine_probe(struct config_machine *ret_machine);
 /* Replaces "as the machine allows" (shards, connections) by numbers and fills
- * settings.connections_max. 0, or -EINVAL with a line in ret_error where the machine does not allow
- * what is asked. */
+ * settings.connections_max and settings.limits. 0, or -EINVAL with a line in ret_error where the
+ * machine does not allow what is asked. */
 int config_resolve(struct config *config, const struct config_machine *machine, char *ret_error,
                    size_t error_bytes);
 
@@ -137,6 +138,10 @@ bool config_differs(const struct config *a, const struct config *b, const struct
  * reading it; of all else `from` gets what `config` had. Not for lists of objects. */
 void config_keep(struct config *config, struct config *from, const struct config_key *key);
 
+/* Puts all limits.* as they are now into settings.limits, where who wants to see them finds them.
+ * config_resolve() does that, too. */
+void config_list_limits(struct config *config);
+
 /* Prints the configuration as a JSON file that config_load() would read to the same.
  * 0 or -ENOMEM, -EIO. */
 int config_print(const struct config *config, FILE *out);
@@ -146,6 +151,11 @@ void config_print_keys(FILE *out);
 /* "1.2.3.4:80", "[::1]:80". */
 enum { CONFIG_ADDRESS_BYTES = INET6_ADDRSTRLEN + sizeof("[]:65535") };
 void config_address_text(const struct config_listener *listener, char text[CONFIG_ADDRESS_BYTES]);
+/* The n-th of all addresses to listen at, those with TLS first; NULL: there are no more. */
+const struct config_listener *config_listener_at(const struct config *config, size_t n,
+                                                 enum listener_kind *ret_kind);
+/* The key that such listeners are configured by. */
+const char *config_listener_key(enum listener_kind kind);
 bool config_address_is_loopback(const struct config_listener *listener);
 
 enum config_type {

@@ -60,7 +60,9 @@ struct conn {
     struct buf stash;   /* plain bytes received while blocked */
 
     uint32_t ping_interval_s, idle_timeout_s; /* as they were when it came */
+    size_t answer_at;                         /* where the present answer begins in `out` */
     uint64_t heard_ms;                        /* when a frame last came, or the upgrade was made */
+    uint8_t listener;                         /* enum listener_kind */
     uint8_t phase;                            /* enum conn_phase */
     bool asked;                               /* a request has come whole */
     bool close_received;                      /* the peer's close frame has come */
@@ -88,10 +90,12 @@ static inline size_t conn_reply_max(const struct settings *settings)
 }
 
 /* conn.c: life. Takes over fd. */
-void conn_accept(struct shard *shard, int fd, bool tls);
+void conn_accept(struct shard *shard, int fd, enum listener_kind listener);
 /* Gives the client a sid, from which in open mode its uid follows; or the one it comes back with,
  * so that it is the same user as before. What is no sid is passed over. Before the hello. */
 void conn_take_sid(struct conn *conn, struct slice sid);
+/* Goes on to that phase. */
+void conn_enter(struct conn *conn, enum conn_phase phase);
 /* Drops the connection at once. */
 void conn_abort(struct conn *conn);
 /* Says goodbye: WebSocket peers get a close frame with that code and reason. */
@@ -172,6 +176,14 @@ bool conn_upgradable(const struct conn *conn, const struct http_request *request
 /* Answers 101, with that sub-protocol (NULL: none). False: memory has run out. The phase is the
  * caller's to set. */
 bool conn_become_websocket(struct conn *conn, const struct ws_limits *limits, const char *protocol);
+
+/* conn_metrics.c: /metrics, and all else that the listener for it has. False: the request is not
+ * about that. */
+bool conn_metrics_request(struct conn *conn, const struct http_request *request);
+/* Around what may answer a request: its status is counted. An answer that comes later has the two
+ * around itself. */
+void conn_answer_begins(struct conn *conn);
+void conn_answer_ends(struct conn *conn);
 
 /* conn_auth.c. Where tokens are asked for, takes the one that the request brings, if any. False: it
  * is not good. */

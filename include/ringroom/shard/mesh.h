@@ -22,6 +22,7 @@ struct mesh_node {
 struct mesh {
     uint32_t count;
     struct mesh_node *nodes;
+    uint64_t made_ms; /* in Unix time */
     struct epoch epoch;
     struct meter *meter;                    /* what each client address holds and takes */
     alignas(64) _Atomic uint64_t log_bytes; /* of all logs */

@@ -14,6 +14,20 @@
 struct api_keys;
 struct token_keys;
 
+enum { SETTINGS_LIMITS_MAX = 64 };
+
+/* A limit as it is configured, for /metrics. */
+struct settings_limit {
+    const char *name; /* of the key, behind "limits." */
+    uint64_t value;
+};
+
+enum listener_kind {
+    LISTENER_TLS,
+    LISTENER_PLAIN,
+    LISTENER_METRICS, /* without TLS; for /metrics, /healthz and /readyz alone */
+};
+
 enum auth_mode {
     AUTH_OPEN, /* everyone may do everything but moderate */
     AUTH_TOKEN /* a token says who one is and what one may do */
@@ -59,6 +73,9 @@ struct settings {
     struct ip_network *proxies; /* whose word about a client's address is taken ... */
     size_t proxies_count;
     enum proxy_by proxy_by; /* ... and how they give it */
+
+    struct settings_limit limits[SETTINGS_LIMITS_MAX]; /* all of limits.* */
+    size_t limits_count;
 
     bool conformance; /* serve /echo; loopback listeners only */
     uint32_t drain_s; /* how long a stopping server waits for its clients to go */

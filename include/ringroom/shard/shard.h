@@ -12,11 +12,11 @@
 struct shard;
 struct tls_server;
 
-enum { SHARD_LISTENERS_MAX = 32 };
+enum { SHARD_LISTENERS_MAX = 48 };
 
 struct shard_listener {
     int fd; /* bound and listening; the shard closes it */
-    bool tls;
+    enum listener_kind kind;
     bool shared; /* other shards accept from the same socket */
 };
 

@@ -19,6 +19,7 @@ struct view {
     struct shard *shard;
     struct post advanced;
     struct room_seat seat;
+    uint64_t since_us;   /* while in `dirty`: since when there are news */
     struct room *room;   /* ours to read while a member is in; the owner goes by seat.room */
     struct list current; /* members who have been sent everything: to be told of news */
     struct list behind;  /* members with news to send: they need not be told of more */
@@ -61,8 +62,8 @@ static inline struct slice view_name(const struct view *view)
     return slice_make(view->name, view->name_len);
 }
 
-/* The room has advanced: its members will be looked at in this turn's delivery. */
-void view_mark(struct view *view);
+/* The room has advanced, at that moment: its members will be looked at in this turn's delivery. */
+void view_mark(struct view *view, uint64_t since_us);
 /* The members who had been sent everything have news to send. Costs what they are, not what the
  * room holds: who is behind already, stalled perhaps, is not looked at. */
 void view_tell_members(struct view *view);
