@@ -450,7 +450,8 @@ void config_deinit(struct config *config)
     for (size_t i = 0; i < settings->origins_count; i++)
         mem_free(settings->origins[i]);
     mem_free(settings->origins);
-    mem_free(settings->proxies);
+    mem_free(settings->proxies.list);
+    mem_free(settings->scrapers.list);
     config_rules_free(&settings->retention);
     memset(config, 0, sizeof(*config));
 }

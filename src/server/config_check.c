@@ -154,7 +154,7 @@ static int check_proxies(struct config_loader *loader)
 {
     const struct settings *settings = &loader->config.settings;
 
-    if (settings->proxy_by == PROXY_BY_PROTOCOL && settings->proxies_count == 0)
+    if (settings->proxy_by == PROXY_BY_PROTOCOL && settings->proxies.count == 0)
         return BLAME(
             loader, "proxy.by",
             "needs proxy.from, the addresses of the proxies that speak the PROXY protocol, "

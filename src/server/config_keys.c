@@ -51,7 +51,7 @@ const struct config_key config_keys[] = {
            "Threads that serve. 0: one per CPU that the process may use"),
     OTHER(CONFIG_ORIGINS, "origins", "[]", 0,
           "Web pages that may connect, by their Origin; CORS too. None: those of the same host"),
-    OTHER(CONFIG_NETWORKS, "proxy.from", "[]", 0,
+    OTHER(CONFIG_NETWORKS, "proxy.from", "[]", AT(settings.proxies),
           "Proxies in front, by their addresses: what they say of a client's address is believed"),
     CHOICE("proxy.by", "\"forwarded\"", proxy_ways, settings.proxy_by,
            "How they say it: in X-Forwarded-For, or by the PROXY protocol, version 2"),
@@ -119,6 +119,8 @@ const struct config_key config_keys[] = {
 
     OTHER(CONFIG_LISTENERS, "metrics.listen", "[]", AT(metrics_listen),
           "Where to listen without TLS for /metrics, /healthz and /readyz alone"),
+    OTHER(CONFIG_NETWORKS, "metrics.allow", "[\"127.0.0.0/8\", \"::1\"]", AT(settings.scrapers),
+          "Who may have /metrics at the other listeners, by the client's address"),
     OTHER(CONFIG_BOOL, "conformance.enabled", "false", AT(settings.conformance),
           "Serve /echo for protocol test suites; loopback listeners only"),
     OTHER(CONFIG_BOOL, "debug.core_dumps", "false", AT(core_dumps),
@@ -234,7 +236,7 @@ void config_allowed(const struct config_key *key, char *text, size_t text_bytes)
         snprintf(text, text_bytes,
                  "an address or a network, as \"192.0.2.1\", \"10.0.0.0/8\" or \"2001:db8::/32\", "
                  "without bits behind its prefix, or a list of at most %d of them",
-                 CONFIG_PROXIES_MAX);
+                 CONFIG_NETWORKS_MAX);
         break;
     case CONFIG_ROOMS:
         snprintf(text, text_bytes,

@@ -212,13 +212,12 @@ static int store_origins(struct config_loader *loader, const struct config_key *
 }
 
 static int store_networks(struct config_loader *loader, const struct config_key *key,
-                          const json_t *value)
+                          const json_t *value, struct settings_networks *field)
 {
-    struct settings *settings = &loader->config.settings;
     size_t count = list_count(value);
     struct ip_network *made = NULL;
 
-    if (count > CONFIG_PROXIES_MAX)
+    if (count > CONFIG_NETWORKS_MAX)
         return not_allowed(loader, key, key->name, value);
     if (count > 0 && !(made = mem_zalloc(count * sizeof(*made))))
         return config_out_of_memory(loader);
@@ -232,9 +231,8 @@ static int store_networks(struct config_loader *loader, const struct config_key 
             return not_allowed(loader, key, name, member);
         }
     }
-    mem_free(settings->proxies);
-    settings->proxies = made;
-    settings->proxies_count = count;
+    mem_free(field->list);
+    *field = (struct settings_networks){.list = made, .count = count};
     return 0;
 }
 
@@ -361,7 +359,7 @@ int config_value_store(struct config_loader *loader, const struct config_key *ke
     case CONFIG_ORIGINS:
         return store_origins(loader, key, value);
     case CONFIG_NETWORKS:
-        return store_networks(loader, key, value);
+        return store_networks(loader, key, value, field);
     case CONFIG_ROOMS:
         return store_rooms(loader, key, value);
     case CONFIG_AUTH_KEYS:
@@ -402,14 +400,14 @@ static json_t *load_origins(const struct settings *settings)
     return list;
 }
 
-static json_t *load_networks(const struct settings *settings)
+static json_t *load_networks(const struct settings_networks *networks)
 {
     json_t *list = json_array();
 
-    for (size_t i = 0; i < settings->proxies_count; i++) {
+    for (size_t i = 0; i < networks->count; i++) {
         char text[IP_NETWORK_TEXT_MAX];
 
-        ip_network_format(&settings->proxies[i], text);
+        ip_network_format(&networks->list[i], text);
         if (json_array_append_new(list, json_string(text)) < 0) {
             json_decref(list);
             return NULL;
@@ -462,7 +460,7 @@ json_t *config_value_load(const struct config *config, const struct config_key *
     case CONFIG_ORIGINS:
         return load_origins(&config->settings);
     case CONFIG_NETWORKS:
-        return load_networks(&config->settings);
+        return load_networks(field);
     case CONFIG_ROOMS:
         return load_rooms(&config->settings.retention);
     case CONFIG_AUTH_KEYS:

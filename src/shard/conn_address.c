@@ -80,12 +80,13 @@ bool conn_set_address(struct conn *conn, const struct ip *ip, bool opens,
     uint64_t hash = hash_bytes(slice_make(holder.bytes, sizeof(holder.bytes)));
     struct meter_entry *account;
 
-    if (conn->account && meter_is(conn->account, hash))
-        return true;
-    if (!admit(conn->shard, hash, opens, &account, ret_refusal))
-        return false;
-    conn_leave_address(conn);
-    conn->account = account;
+    if (!conn->account || !meter_is(conn->account, hash)) {
+        if (!admit(conn->shard, hash, opens, &account, ret_refusal))
+            return false;
+        conn_leave_address(conn);
+        conn->account = account;
+    }
+    conn->scraper = conn_is_scraper(conn, ip);
     return true;
 }
 

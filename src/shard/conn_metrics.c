@@ -59,6 +59,13 @@ static void refuse(struct conn *conn, const struct http_request *request, unsign
              keep_alive);
 }
 
+bool conn_is_scraper(const struct conn *conn, const struct ip *ip)
+{
+    const struct settings_networks *scrapers = &conn->shard->settings->scrapers;
+
+    return ip_networks_have(scrapers->list, scrapers->count, ip);
+}
+
 bool conn_metrics_request(struct conn *conn, const struct http_request *request)
 {
     bool here = conn->listener == LISTENER_METRICS;
@@ -69,7 +76,7 @@ bool conn_metrics_request(struct conn *conn, const struct http_request *request)
         refuse(conn, request, 404, "not_found", "there is nothing at this path", NULL);
         return true;
     }
-    if (!here)
+    if (!here && !conn->scraper)
         return false;
     if (request->method == HTTP_M_GET || request->method == HTTP_M_HEAD)
         answer_metrics(conn, request);

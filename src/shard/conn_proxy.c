@@ -32,7 +32,7 @@ bool conn_proxy_is_trusted(const struct shard *shard, const struct ip *peer)
 {
     const struct settings *settings = shard->settings;
 
-    return ip_networks_have(settings->proxies, settings->proxies_count, peer);
+    return ip_networks_have(settings->proxies.list, settings->proxies.count, peer);
 }
 
 bool conn_proxy_begin(struct conn *conn, const struct ip *peer)
@@ -88,7 +88,7 @@ bool conn_proxy_client(struct conn *conn, const struct http_request *request, st
 {
     const struct settings *settings = conn->shard->settings;
 
-    if (forwarded_for(request, settings->proxies, settings->proxies_count, &conn->proxy->peer,
+    if (forwarded_for(request, settings->proxies.list, settings->proxies.count, &conn->proxy->peer,
                       ret_client))
         return true;
     tell_operator(conn->shard, "a request was refused",

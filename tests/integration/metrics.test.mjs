@@ -268,6 +268,30 @@ test('the listener for metrics has these, and health, and nothing else', () => w
   socket.destroy();
 }));
 
+const statusOf = async (server, tls, port, headers = '') => {
+  const socket = await Raw.connect(server, { tls, port });
+  const { status } = await socket.request(`GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\n${headers}\r\n`);
+  socket.destroy();
+  return status;
+};
+
+for (const [allow, status] of [[undefined, 200], [['127.0.0.1'], 200], ['127.0.0.0/8', 200], [[], 404], [['10.0.0.0/8', '::1'], 404]]) {
+  test(`at the other listeners ${JSON.stringify(allow) ?? 'the default'} gives a client of loopback ${status}`, () =>
+    withServer({ ...OPEN, ...(allow === undefined ? {} : { 'metrics.allow': allow }) }, async (server) => {
+      for (const tls of [false, true]) assert.equal(await statusOf(server, tls, server.port(tls)), status);
+      assert.equal(await statusOf(server, false, server.ports.metrics), 200);
+    }));
+}
+
+test('behind a proxy it is the client that counts', () => withServer({ ...OPEN, 'proxy.from': '127.0.0.1', 'metrics.allow': ['127.0.0.1', '192.0.2.0/24'] }, async (server) => {
+  for (const [client, status] of [['192.0.2.7', 200], ['198.51.100.7', 404], ['127.0.0.1', 200]])
+    assert.equal(await statusOf(server, false, server.port(false), `X-Forwarded-For: ${client}\r\n`), status, client);
+  const socket = await Raw.connect(server, { tls: false });
+  for (const [client, status] of [['192.0.2.7', 200], ['198.51.100.7', 404], ['192.0.2.7', 200]])
+    assert.equal((await socket.request(`GET /metrics HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: ${client}\r\n\r\n`)).status, status, client);
+  socket.destroy();
+}));
+
 /* The documentation */
 
 test('docs/metrics.md has every metric, as it is', () => withServer(OPEN, async (server) => {

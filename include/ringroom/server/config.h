@@ -9,7 +9,7 @@
  * Ownership a loaded config owns all it points to; config_deinit() gives it back.
  *           What a config_source points to is borrowed, for the length of one call.
  * Bound     CONFIG_FILE_MAX, CONFIG_LISTENERS_MAX, CONFIG_RULES_MAX, CONFIG_ORIGINS_MAX,
- *           CONFIG_PROXIES_MAX; beyond them the configuration is refused. */
+ *           CONFIG_NETWORKS_MAX; beyond them the configuration is refused. */
 #pragma once
 
 #include "ringroom/base/logger.h"
@@ -26,7 +26,7 @@ enum {
     CONFIG_LISTENERS_MAX = 16, /* of each of `listen`, `listen_plain` and `metrics.listen` */
     CONFIG_RULES_MAX = 1024,   /* entries of `rooms` */
     CONFIG_ORIGINS_MAX = 256,  /* entries of `origins` */
-    CONFIG_PROXIES_MAX = 64,   /* entries of `proxy.from` */
+    CONFIG_NETWORKS_MAX = 64,  /* entries of `proxy.from`, and of `metrics.allow` */
     CONFIG_SHARDS_MAX = 256,
     CONFIG_CONNECTIONS_AUTO_MAX = 1 << 20, /* what limits.connections = 0 comes to at most */
     CONFIG_FILES_RESERVED = 64, /* descriptors kept back for what is not a client's connection, … */
@@ -168,7 +168,7 @@ enum config_type {
     CONFIG_TEXT,      /* a short text, char *; "" is NULL */
     CONFIG_LISTENERS, /* an address or a list, struct config_listeners */
     CONFIG_ORIGINS,   /* a pattern or a list; settings.origins */
-    CONFIG_NETWORKS,  /* a network or a list; settings.proxies */
+    CONFIG_NETWORKS,  /* a network or a list, struct settings_networks */
     CONFIG_ROOMS,     /* a list of objects; settings.retention.rules */
     CONFIG_AUTH_KEYS, /* a list of objects, struct config_auth_keys; its values are never shown */
     CONFIG_API_KEYS,  /* the same, struct config_api_keys */

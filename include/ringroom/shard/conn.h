@@ -63,9 +63,10 @@ struct conn {
     size_t answer_at;                         /* where the present answer begins in `out` */
     uint64_t heard_ms;                        /* when a frame last came, or the upgrade was made */
     uint8_t listener;                         /* enum listener_kind */
-    uint8_t phase;                            /* enum conn_phase */
-    bool asked;                               /* a request has come whole */
-    bool close_received;                      /* the peer's close frame has come */
+    bool scraper;        /* its client, as far as it is known, may have /metrics at any listener */
+    uint8_t phase;       /* enum conn_phase */
+    bool asked;          /* a request has come whole */
+    bool close_received; /* the peer's close frame has come */
     bool peer_done;  /* nothing more is due from the peer: its close frame, or its last request, has
                       * come whole */
     bool close_sent; /* ours is in `out`, or gone */
@@ -180,6 +181,8 @@ bool conn_become_websocket(struct conn *conn, const struct ws_limits *limits, co
 /* conn_metrics.c: /metrics, and all else that the listener for it has. False: the request is not
  * about that. */
 bool conn_metrics_request(struct conn *conn, const struct http_request *request);
+/* A client at that address may have /metrics at any listener. */
+bool conn_is_scraper(const struct conn *conn, const struct ip *ip);
 /* Around what may answer a request: its status is counted. An answer that comes later has the two
  * around itself. */
 void conn_answer_begins(struct conn *conn);

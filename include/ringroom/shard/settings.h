@@ -14,6 +14,11 @@
 struct api_keys;
 struct token_keys;
 
+struct settings_networks {
+    struct ip_network *list; /* NULL where count is 0 */
+    size_t count;
+};
+
 enum { SETTINGS_LIMITS_MAX = 64 };
 
 /* A limit as it is configured, for /metrics. */
@@ -70,10 +75,10 @@ struct settings {
     char **origins; /* allowed Origin values, '*' as wildcard; none: same host only */
     size_t origins_count;
 
-    struct ip_network *proxies; /* whose word about a client's address is taken ... */
-    size_t proxies_count;
+    struct settings_networks proxies; /* whose word about a client's address is taken ... */
     enum proxy_by proxy_by; /* ... and how they give it */
 
+    struct settings_networks scrapers; /* who may have /metrics at every listener */
     struct settings_limit limits[SETTINGS_LIMITS_MAX]; /* all of limits.* */
     size_t limits_count;
 

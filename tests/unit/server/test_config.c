@@ -301,12 +301,12 @@ static void test_config__a_list_has_its_bound(void)
             config_deinit(&config);
 
         end = stpcpy(file, "{" PLAIN_FILE ", \"proxy\": {\"from\": [\"::1\"");
-        for (size_t i = 1; i < CONFIG_PROXIES_MAX + (size_t)over; i++)
+        for (size_t i = 1; i < CONFIG_NETWORKS_MAX + (size_t)over; i++)
             end = stpcpy(end, ", \"::1\"");
         stpcpy(end, "]}}");
         CU_ASSERT_EQUAL(load_file(&config, file), over ? -EINVAL : 0);
         if (!over) {
-            CU_ASSERT_EQUAL(config.settings.proxies_count, CONFIG_PROXIES_MAX);
+            CU_ASSERT_EQUAL(config.settings.proxies.count, CONFIG_NETWORKS_MAX);
             config_deinit(&config);
         }
 
@@ -358,21 +358,21 @@ static void test_config__proxies_are_networks_or_addresses(void)
     struct ip ip;
 
     CU_ASSERT(loaded(&config, NULL, NULL, TEXTS(PLAIN)));
-    CU_ASSERT_EQUAL(config.settings.proxies_count, 0);
+    CU_ASSERT_EQUAL(config.settings.proxies.count, 0);
     CU_ASSERT_EQUAL(config.settings.proxy_by, PROXY_BY_FORWARDED);
     config_deinit(&config);
     CU_ASSERT(loaded(&config, NULL, NULL, TEXTS(PLAIN, "proxy.from=127.0.0.1")));
-    CU_ASSERT_EQUAL_FATAL(config.settings.proxies_count, 1);
+    CU_ASSERT_EQUAL_FATAL(config.settings.proxies.count, 1);
     CU_ASSERT(ip_parse(slice_of("127.0.0.1"), &ip));
-    CU_ASSERT(ip_network_has(config.settings.proxies, &ip));
+    CU_ASSERT(ip_network_has(config.settings.proxies.list, &ip));
     config_deinit(&config);
     CU_ASSERT(loaded(&config, NULL, NULL,
                      TEXTS(PLAIN, "proxy.by=protocol",
                            "proxy.from=[\"::1\", \"10.0.0.0/8\", \"2001:db8::/32\"]")));
     CU_ASSERT_EQUAL(config.settings.proxy_by, PROXY_BY_PROTOCOL);
-    CU_ASSERT_EQUAL(config.settings.proxies_count, 3);
+    CU_ASSERT_EQUAL(config.settings.proxies.count, 3);
     CU_ASSERT(ip_parse(slice_of("10.200.0.1"), &ip));
-    CU_ASSERT(ip_networks_have(config.settings.proxies, 3, &ip));
+    CU_ASSERT(ip_networks_have(config.settings.proxies.list, 3, &ip));
     config_deinit(&config);
 
     for (size_t i = 0; i < array_len(bad); i++) {
