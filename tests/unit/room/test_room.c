@@ -668,6 +668,34 @@ static void test_room__rules_by_name_decide_what_is_kept(void)
 /* Sweeps */
 
 /* For each way of counting: what has expired is out of memory within a second, notices or not. */
+static void test_room__other_rules_hold_for_rooms_that_exist(void)
+{
+    struct retention_rules shorter;
+
+    setup(60, TTL_FROM_MESSAGE);
+    struct room *room = open_room("joined"), *empty = open_room("empty");
+    join(room, "ann", "Ann");
+    for (int i = 0; i < 5; i++)
+        say(room);
+    say(empty);
+    pass(5000);
+    shorter = w.rules;
+    shorter.defaults.max_messages = 2;
+    directory_reload(&w.directory, &shorter, WINDOW, w.now_ms);
+    CU_ASSERT_EQUAL(log_first(&room->log, w.now_ms), 4);
+    CU_ASSERT_EQUAL(room->retention.max_messages, 2);
+    CU_ASSERT_EQUAL(say(room), 6);
+    CU_ASSERT_EQUAL(log_first(&room->log, w.now_ms), 5);
+    w.rules.defaults.ttl_s = 3; /* what was said before is over, and nobody is in the other room */
+    directory_reload(&w.directory, &w.rules, WINDOW, w.now_ms);
+    CU_ASSERT_EQUAL(log_first(&room->log, w.now_ms), 6);
+    pass(100);
+    CU_ASSERT_PTR_NULL(find_room("empty"));
+    CU_ASSERT_PTR_EQUAL(find_room("joined"), room);
+    room_leave(room, &w.seat, slice_of("ann"));
+    teardown();
+}
+
 static void test_room__the_sweep_comes_in_time(void)
 {
     for (int with_notice = 0; with_notice < 2; with_notice++) {
@@ -932,6 +960,7 @@ UNIT_MAIN("room/room", UNIT_TEST(test_room__a_user_with_several_sessions_is_one_
           UNIT_TEST(test_room__a_room_lingers_beside_what_else_it_waits_for),
           UNIT_TEST(test_room__with_members_a_room_goes_on_counting_after_all_has_expired),
           UNIT_TEST(test_room__rules_by_name_decide_what_is_kept),
+          UNIT_TEST(test_room__other_rules_hold_for_rooms_that_exist),
           UNIT_TEST(test_room__the_sweep_comes_in_time),
           UNIT_TEST(test_room__a_due_count_does_not_hold_the_sweep_back),
           UNIT_TEST(test_room__counts_are_told_once_a_second),
