@@ -34,10 +34,9 @@ static struct say *oldest(const struct talk *talk)
     return list_empty(&talk->waiting) ? NULL : container_of(talk->waiting.next, struct say, link);
 }
 
-static void drop_oldest(struct talk *talk)
+/* `say` is the oldest. */
+static void drop(struct talk *talk, struct say *say)
 {
-    struct say *say = oldest(talk);
-
     list_remove(&say->link);
     talk->waiting_count--;
     talk->saying_id = 0;
@@ -48,8 +47,10 @@ static void drop_oldest(struct talk *talk)
 
 void talk_deinit(struct talk *talk)
 {
-    while (oldest(talk))
-        drop_oldest(talk);
+    struct say *say;
+
+    while ((say = oldest(talk)))
+        drop(talk, say);
     buf_deinit(&talk->out);
 }
 
@@ -130,7 +131,7 @@ static void flush(struct talk *talk)
         snprintf(talk->trouble, sizeof(talk->trouble),
                  "too_large: the message has %zu bytes on the wire, the server takes %" PRIu64,
                  bytes, talk->max_message);
-        drop_oldest(talk);
+        drop(talk, say);
     }
 }
 
@@ -224,11 +225,15 @@ static void joined(struct talk *talk, const struct event *event)
     flush(talk);
 }
 
+/* The oldest message is. */
 static void stored(struct talk *talk, uint64_t seq)
 {
+    struct say *say = oldest(talk);
+
     if (seq > talk->stored)
         talk->stored = seq;
-    drop_oldest(talk);
+    if (say)
+        drop(talk, say);
     flush(talk);
 }
 
@@ -274,6 +279,7 @@ static void join_refused(struct talk *talk, const struct event *event, uint64_t 
 static void say_refused(struct talk *talk, const struct event *event, uint64_t now_ms)
 {
     bool full = slice_is(event->code, "unavailable");
+    struct say *say = oldest(talk);
 
     talk->saying_id = 0;
     if (passes(event) && !(full && ++talk->tries >= TALK_TRIES_MAX)) {
@@ -282,7 +288,8 @@ static void say_refused(struct talk *talk, const struct event *event, uint64_t n
     }
     talk->refused++;
     tell(talk, event, "");
-    drop_oldest(talk);
+    if (say)
+        drop(talk, say);
     flush(talk);
 }
 

@@ -16,6 +16,13 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     return 0;
 }
 
+/* Said anew here, apart from text_safe(): no control, nothing that turns the direction. */
+static bool harmless(uint32_t c)
+{
+    return c >= 0x20 && (c < 0x7f || c > 0x9f) && (c < 0x2028 || c > 0x202e) &&
+           (c < 0x2066 || c > 0x2069) && c != 0x200e && c != 0x200f && c != 0x61c && c != 0xfeff;
+}
+
 /* Lines of safe characters; without a width, one line. */
 static void check_lines(const struct render *render, struct slice text)
 {
@@ -25,7 +32,7 @@ static void check_lines(const struct render *render, struct slice text)
     while (text.len) {
         uint32_t character = text_take(&text);
         lines += character == '\n';
-        CHECK(character == '\n' || character == text_safe(character));
+        CHECK(character == '\n' || harmless(character));
         if (character == '\n' && text.len) /* a further row is indented */
             CHECK(text.len >= 6 && memcmp(text.data, "      ", 6) == 0);
     }

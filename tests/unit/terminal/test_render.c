@@ -19,6 +19,13 @@ static const char *shown(struct render *render, const char *json)
     return text;
 }
 
+/* Said anew here, apart from text_safe(): no control, nothing that turns the direction. */
+static bool harmless(uint32_t c)
+{
+    return c >= 0x20 && (c < 0x7f || c > 0x9f) && (c < 0x2028 || c > 0x202e) &&
+           (c < 0x2066 || c > 0x2069) && c != 0x200e && c != 0x200f && c != 0x61c && c != 0xfeff;
+}
+
 #define MESSAGE(fields)                                                                            \
     "{\"ev\":\"message\",\"seq\":7,\"ts\":43440000,\"room\":\"r\",\"uid\":\"u1\"," fields "}"
 
@@ -62,7 +69,7 @@ static void test_render__others_cannot_command_the_terminal(void)
                 if (character == '\n' && left.len) { /* a further row is indented */
                     CU_ASSERT(columns > 0 && left.len > 6 && memcmp(left.data, "      ", 6) == 0);
                 } else if (character != '\n') {
-                    CU_ASSERT_EQUAL(character, text_safe(character));
+                    CU_ASSERT(harmless(character));
                 }
                 first = false;
             }
