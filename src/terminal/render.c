@@ -13,6 +13,9 @@ enum {
     TIME_BYTES = 6
 };
 
+/* A byte of JSON that is not safe is written as six. */
+#define SAFE_JSON_BYTES(n) (6 * (n))
+
 enum style { STYLE_NONE = 0, STYLE_FAINT = 2 };
 
 /* Colours that are legible on light and on dark grounds. */
@@ -98,7 +101,7 @@ static void put_data(struct pen *pen, struct slice data)
 {
     struct buf line;
 
-    buf_init(&line, data.len * 3);
+    buf_init(&line, SAFE_JSON_BYTES(data.len));
     int error = text_put_json(&line, data);
     if (!pen->error)
         pen->error = error;

@@ -41,6 +41,8 @@ static void test_render__a_message_is_one_plain_line(void)
     CU_ASSERT_STRING_EQUAL(
         shown(&render, MESSAGE("\"from\":\"ann\",\"text\":\"hi\",\"data\":{\"a\":[1,\n2]}")),
         "12:04 ann  hi {\"a\":[1, 2]}\n");
+    CU_ASSERT_STRING_EQUAL(shown(&render, MESSAGE("\"from\":\"ann\",\"data\":\"\x7f\x7f\x7f\"")),
+                           "12:04 ann  \"\\u007f\\u007f\\u007f\"\n");
     CU_ASSERT_STRING_EQUAL(
         shown(&render, MESSAGE("\"from\":\"ann\",\"data\":123456789012345678901234567890")),
         "12:04 ann  123456789012345678901234567890\n");
