@@ -105,7 +105,7 @@ sed -i 's/"rooomz"/"rooms"/' /etc/ringroom/ringroom.json
 check 'is started again after a crash' restarts_after SEGV
 check 'is started again after a hang' restarts_after STOP
 check 'the journal names the watchdog' bash -c 'journalctl -u ringroom | grep -qi watchdog'
-groupadd --system ringroom-tls
+groupadd --system --force ringroom-tls
 cp /usr/share/doc/ringroom/examples/readable-certificate.conf /run/systemd/system/ringroom.service.d/
 chgrp -R ringroom-tls /etc/ringroom/tls
 chmod 750 /etc/ringroom/tls
