@@ -243,6 +243,8 @@ static void world_deinit(struct world *w)
     log_deinit(&w->log);
     epoch_bin_drain(&w->bin);
     CU_ASSERT_EQUAL(atomic_load(&w->bytes_used), 0);
+    CU_ASSERT_EQUAL(w->env.counts.kept, 0);
+    CU_ASSERT_EQUAL(w->env.counts.wiped_bytes, w->env.counts.appended_bytes);
     for (uint64_t number = 1; number < twin.end; number++)
         CU_ASSERT(twin.entries[number].wiped);
     CU_ASSERT_EQUAL(standing_count, 0);
@@ -379,8 +381,25 @@ static uint64_t check_chains(const struct world *w)
     return check_chain(&w->log) + (w->followed ? check_chain(&w->follower) : 0);
 }
 
+static uint64_t kept_count(const struct log *log)
+{
+    return atomic_load(&log->end) - atomic_load(&log->kept);
+}
+
+/* Every entry that was appended is in a history, or has left it for one reason. */
+static void check_counts(const struct world *w)
+{
+    const struct log_counts *counts = &w->env.counts;
+
+    CU_ASSERT_EQUAL(counts->kept,
+                    kept_count(&w->log) + (w->followed ? kept_count(&w->follower) : 0));
+    CU_ASSERT_EQUAL(counts->appended,
+                    counts->kept + counts->trimmed + counts->expired + counts->cleared);
+}
+
 static void check_world(struct world *w)
 {
+    check_counts(w);
     const struct log *log = &w->log;
     uint64_t first = greater(twin.kept, twin_expired(w->now_ms));
 
