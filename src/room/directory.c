@@ -186,10 +186,10 @@ struct room *directory_open(struct directory *directory, struct slice name)
 
 static void free_users(struct room *room)
 {
-    struct table_link *link;
+    struct table_link *next;
 
-    while ((link = table_next(&room->users, NULL))) {
-        table_remove(&room->users, link);
+    for (struct table_link *link = table_next(&room->users, NULL); link; link = next) {
+        next = table_next(&room->users, link);
         mem_free(container_of(link, struct room_user, link));
     }
     table_deinit(&room->users);
@@ -242,9 +242,13 @@ bool room_settle(struct room *room)
 
 void directory_deinit(struct directory *directory)
 {
-    struct table_link *link;
+    struct table_link *next;
 
-    while ((link = table_next(&directory->rooms, NULL)))
+    /* Each is found before the one in front of it goes: to begin anew each time would cost the
+     * square of their number. */
+    for (struct table_link *link = table_next(&directory->rooms, NULL); link; link = next) {
+        next = table_next(&directory->rooms, link);
         room_free(container_of(link, struct room, link));
+    }
     table_deinit(&directory->rooms);
 }

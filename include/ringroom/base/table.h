@@ -33,7 +33,8 @@ struct table_link *table_find(const struct table *table, uint64_t hash, table_ma
                               const void *key);
 /* `link` must be a member. */
 void table_remove(struct table *table, struct table_link *link);
-/* All members in no particular order: NULL begins; NULL ends. The table must not change between. */
+/* All members in no particular order: NULL begins; NULL ends. Between, the table must not change,
+ * but that members in front of the next `after` may go. */
 struct table_link *table_next(const struct table *table, const struct table_link *after);
 
 /* A walk in pieces, between which the table may change. A member that is there from the first piece
