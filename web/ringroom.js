@@ -82,6 +82,7 @@ const BACKOFF_MIN_MS = 1_000; // the first wait is 0 to this, each further one u
 const BACKOFF_MAX_MS = 30_000; // … up to this bound
 const HELLO_TIMEOUT_MS = 10_000; // from the first packet to the server's greeting
 const STABLE_MS = 5_000; // a connection that held this long resets the backoff
+const COMES_BACK = 4000; // said to a server that still hears us: not a goodbye, as 1000 would be
 const FLOOD_DELAY_MS = 5_000; // extra wait after being closed for sending too fast
 const TYPING_REPEAT_MS = 3_000;
 const TYPING_IDLE_MS = 5_000;
@@ -370,7 +371,7 @@ export class Ringroom {
     clearInterval(this.#watch);
     if (!socket) return;
     socket.onmessage = socket.onclose = null;
-    socket.close(code === 1000 ? 1000 : undefined);
+    socket.close(code === 1000 ? 1000 : COMES_BACK);
   }
 
   #finish(detail, code) {
