@@ -4,6 +4,7 @@
 #include "ringroom/base/encode.h"
 #include "ringroom/base/hash.h"
 #include "ringroom/base/random.h"
+#include "room_parts.h"
 
 #include <stdatomic.h>
 
@@ -45,6 +46,7 @@ static void sweep(struct timer *timer, uint64_t now_ms)
     if (room->notices)
         log_expire(room->notices, now_ms);
     room_forget_cids(room, log_first(&room->log, now_ms));
+    room_end_absences(room, now_ms);
     if (room->count_due && now_ms >= room->counted_ms + COUNT_EVERY_MS && directory->count_due)
         directory->count_due(directory->user, room, now_ms);
     if (room->linger_ms <= now_ms)
@@ -67,6 +69,8 @@ void room_schedule(struct room *room)
         due = room->linger_ms;
     if (room->sanctions.next_ms < due)
         due = room->sanctions.next_ms;
+    if (room_absent_ms(room) < due)
+        due = room_absent_ms(room);
     if (due == UINT64_MAX)
         wheel_cancel(room->directory->wheel, &room->sweep);
     else
@@ -174,6 +178,7 @@ struct room *directory_open(struct directory *directory, struct slice name)
     timer_init(&room->sweep, sweep);
     list_init(&room->seats);
     table_init(&room->users);
+    list_init(&room->absent);
     table_init(&room->cids);
     list_init(&room->cids_by_age);
     sanctions_init(&room->sanctions);
@@ -188,9 +193,10 @@ static void free_users(struct room *room)
 {
     struct table_link *next;
 
+    room->directory->members -= room->users.count;
     for (struct table_link *link = table_next(&room->users, NULL); link; link = next) {
         next = table_next(&room->users, link);
-        mem_free(container_of(link, struct room_user, link));
+        mem_free_wiped(container_of(link, struct room_user, link));
     }
     table_deinit(&room->users);
 }
@@ -212,8 +218,7 @@ static void room_free(struct room *room)
     table_deinit(&room->cids);
     sanctions_deinit(&room->sanctions);
     free_users(room);
-    mem_wipe(room->name, room->name_len);
-    mem_free(room);
+    mem_free_wiped(room);
 }
 
 void room_linger(struct room *room, uint64_t until_ms)

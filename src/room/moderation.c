@@ -121,6 +121,7 @@ void room_close(struct room *room)
     if (room->notices)
         log_clear(room->notices);
     room_forget_cids(room, UINT64_MAX);
+    room_forget_absent(room);
     room->count_due = false;
     room->linger_ms = 0;
     room_schedule(room);

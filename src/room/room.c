@@ -29,6 +29,11 @@ struct room_user *room_find_user(const struct room *room, struct slice uid)
     return link ? container_of(link, struct room_user, link) : NULL;
 }
 
+static bool user_is_absent(const struct room_user *user)
+{
+    return !list_empty(&user->absent);
+}
+
 static struct room_user *user_new(struct slice uid, struct slice name)
 {
     CHECK(uid.len <= ROOM_UID_MAX && name.len <= ROOM_USER_NAME_MAX);
@@ -38,6 +43,7 @@ static struct room_user *user_new(struct slice uid, struct slice name)
         return NULL;
     user->uid_len = (uint8_t)uid.len;
     user->name_len = (uint8_t)name.len;
+    list_init(&user->absent);
     memcpy(user->text, uid.data, uid.len);
     if (name.len)
         memcpy(user->text + uid.len, name.data, name.len);
@@ -56,8 +62,13 @@ int room_rename(struct room *room, struct slice uid, struct slice name)
     if (!renamed)
         return -ENOMEM;
     renamed->sessions = user->sessions;
+    renamed->sent_away = user->sent_away;
+    renamed->until_ms = user->until_ms;
+    if (user_is_absent(user)) /* takes its place in the order */
+        list_append(&user->absent, &renamed->absent);
+    list_remove(&user->absent);
     table_remove(&room->users, &user->link);
-    mem_free(user);
+    mem_free_wiped(user);
     table_insert(&room->users, &renamed->link, hash_bytes(uid));
     return 0;
 }
@@ -92,6 +103,29 @@ static void publish_members(struct room *room)
     atomic_store_explicit(&room->members_seen, room_members(room), memory_order_relaxed);
 }
 
+static void no_longer_absent(struct room *room, struct room_user *user)
+{
+    if (!user_is_absent(user))
+        return;
+    list_remove(&user->absent);
+    room->absent_count--;
+}
+
+/* No member any more. The caller frees it. */
+static void take_out(struct room *room, struct room_user *user)
+{
+    no_longer_absent(room, user);
+    table_remove(&room->users, &user->link);
+    room->directory->members--;
+    publish_members(room);
+}
+
+static void drop(struct room *room, struct room_user *user)
+{
+    take_out(room, user);
+    mem_free_wiped(user);
+}
+
 int room_join(struct room *room, struct room_seat *seat, struct slice uid, struct slice name,
               bool *ret_came)
 {
@@ -113,9 +147,11 @@ int room_join(struct room *room, struct room_seat *seat, struct slice uid, struc
             close_notices(room);
         return error;
     }
-    *ret_came = user->sessions++ == 0;
+    *ret_came = user->sessions++ == 0 && !user_is_absent(user);
     room->directory->members += *ret_came;
     room->directory->sessions++;
+    user->sent_away = false;
+    no_longer_absent(room, user);
     publish_members(room);
     room->sessions++;
     if (seat->sessions++ == 0) {
@@ -125,7 +161,8 @@ int room_join(struct room *room, struct room_seat *seat, struct slice uid, struc
     return 0;
 }
 
-bool room_leave(struct room *room, struct room_seat *seat, struct slice uid)
+/* One session less. The user, who may have others. */
+static struct room_user *one_less(struct room *room, struct room_seat *seat, struct slice uid)
 {
     struct room_user *user = room_find_user(room, uid);
 
@@ -138,12 +175,92 @@ bool room_leave(struct room *room, struct room_seat *seat, struct slice uid)
     room->directory->sessions--;
     if (--room->sessions == 0)
         close_notices(room); /* no shard has a seat, so none reads it */
-    if (--user->sessions > 0)
+    user->sessions--;
+    return user;
+}
+
+bool room_leave(struct room *room, struct room_seat *seat, struct slice uid)
+{
+    struct room_user *user = one_less(room, seat, uid);
+
+    if (user->sessions)
         return false;
-    room->directory->members--;
-    table_remove(&room->users, &user->link);
-    mem_free(user);
-    publish_members(room);
+    drop(room, user);
+    return true;
+}
+
+/* Absent users */
+
+static void end_absence(struct room *room, struct room_user *user)
+{
+    const struct directory *directory = room->directory;
+
+    take_out(room, user);
+    if (directory->gone)
+        directory->gone(directory->user, room, user);
+    mem_free_wiped(user);
+}
+
+static struct room_user *first_absent(const struct room *room)
+{
+    return container_of(room->absent.next, struct room_user, absent);
+}
+
+static struct room_user *last_absent(const struct room *room)
+{
+    return container_of(room->absent.prev, struct room_user, absent);
+}
+
+uint64_t room_absent_ms(const struct room *room)
+{
+    return room->absent_count ? first_absent(room)->until_ms : UINT64_MAX;
+}
+
+void room_end_absences(struct room *room, uint64_t now_ms)
+{
+    while (room_absent_ms(room) <= now_ms)
+        end_absence(room, first_absent(room));
+}
+
+void room_forget_absent(struct room *room)
+{
+    while (room->absent_count)
+        drop(room, first_absent(room));
+}
+
+bool room_lose(struct room *room, struct room_seat *seat, struct slice uid, uint64_t until_ms)
+{
+    struct room_user *user = one_less(room, seat, uid);
+
+    if (user->sessions)
+        return false;
+    if (user->sent_away || room_is_closed(room)) {
+        drop(room, user);
+        return true;
+    }
+    if (room->absent_count >= ROOM_ABSENT_MAX)
+        end_absence(room, first_absent(room));
+    /* The list stays in order though the grace may have become shorter. */
+    user->until_ms = room->absent_count && last_absent(room)->until_ms > until_ms
+                         ? last_absent(room)->until_ms
+                         : until_ms;
+    list_append(&room->absent, &user->absent);
+    room->absent_count++;
+    room_schedule(room);
+    return false;
+}
+
+bool room_send_away(struct room *room, struct slice uid)
+{
+    struct room_user *user = room_find_user(room, uid);
+
+    if (!user)
+        return false;
+    if (user_is_absent(user)) {
+        end_absence(room, user);
+        return false;
+    }
+    user->sent_away = true;
     return true;
 }
 

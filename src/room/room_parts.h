@@ -14,3 +14,8 @@ int room_remember_cid(struct room *room, struct slice uid, struct slice cid, uin
                       uint64_t ts_ms);
 /* Forgets the marks of messages from that number on: they are not stored after all. */
 void room_forget_cids_from(struct room *room, uint64_t seq);
+
+/* Those are no members any more who have been absent for too long. */
+void room_end_absences(struct room *room, uint64_t now_ms);
+/* All who are absent are no members any more; nobody is told. */
+void room_forget_absent(struct room *room);

@@ -114,6 +114,8 @@ const struct config_key config_keys[] = {
            "Such sessions that the process remembers; the oldest go first. 0: none"),
     NUMBER(32, "presence.max", "200", 0, 1000000, settings.presence_max,
            "Members of a room above which only their count is told, not who comes and goes"),
+    NUMBER(32, "presence.grace", "3", 0, 300, settings.presence_grace_s,
+           "Seconds that a user whose connection broke is still a member, and may come back"),
     NUMBER(64, "delivery_window", "1048576", 0, 1 << 30, settings.delivery_window,
            "Bytes of a room kept, beyond its retention, for members who are still reading"),
 

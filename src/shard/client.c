@@ -4,6 +4,7 @@
 #include "ringroom/base/check.h"
 #include "ringroom/base/hash.h"
 #include "ringroom/shard/session.h"
+#include "ringroom/wire/ws.h"
 
 const struct native_fault fault_no_memory = {"unavailable",
                                              "the server is out of memory for now; try again"};
@@ -112,12 +113,13 @@ static void unlink_member(struct member *member)
     member->state = MEMBER_LEAVING;
 }
 
-static void leave_room(struct member *member)
+static void leave_room(struct member *member, bool lost)
 {
     struct client *client = member->client;
     bool settled = client->carrier->leaving(client, member);
 
     unlink_member(member);
+    member->lost = lost;
     shard_leave(client->shard, member);
     if (!settled)
         client->carrier->abort(client);
@@ -134,11 +136,17 @@ static struct member *first_joined(const struct client *client)
     return NULL;
 }
 
-void client_leave_all(struct client *client)
+void client_leave_all(struct client *client, bool lost)
 {
+    client->lost = lost;
     /* From the front each time: giving up within leaving leaves all rooms by itself. */
     for (struct member *member; (member = first_joined(client));)
-        leave_room(member);
+        leave_room(member, client->lost);
+}
+
+bool client_is_lost(uint16_t code)
+{
+    return code != WS_CODE_UNAUTHORIZED && code != WS_CODE_RATE && code != WS_CODE_KICKED;
 }
 
 static void forget_member(struct member *member)
@@ -271,7 +279,7 @@ struct member *client_joined(struct client *client, struct ask *ask, bool stays)
     member->notices = ask->notices_cursor;
     if (stays)
         return member;
-    leave_room(member);
+    leave_room(member, client->lost);
     return NULL;
 }
 
@@ -289,7 +297,7 @@ bool client_leave(struct client *client, struct slice room, struct native_fault 
     struct member *member = client_find_member(client, room);
 
     if (member) {
-        leave_room(member);
+        leave_room(member, false);
         return true;
     }
     *ret_fault = fault_not_joined;
@@ -410,7 +418,7 @@ void client_expel(struct member *member, const char *reason)
 
     memcpy(room, name.data, name.len); /* leaving may free the view, and writes to the scratch */
     name = slice_make(room, name.len);
-    leave_room(member);
+    leave_room(member, false);
     struct buf *text = shard_text(client->shard);
     int error = client->session ? session_put_closed(text, name, reason)
                                 : native_closed(text, name, reason);

@@ -441,13 +441,14 @@ void conn_abort(struct conn *conn)
 {
     if (conn->phase == CONN_DEAD)
         return;
+    bool lost = conn->phase < CONN_CLOSING || conn->client.lost;
     if (conn->ws && conn->phase < CONN_CLOSING)
         metrics_count(conn->shard->metrics, METRIC_CLOSED_BROKEN);
     conn->cut = NULL;
     tell_session(conn);
     conn_enter(conn, CONN_DEAD);
     session_lost(&conn->client);
-    client_leave_all(&conn->client);
+    client_leave_all(&conn->client, lost);
     wheel_cancel(&conn->shard->wheel, &conn->client.expiry);
     wheel_cancel(&conn->shard->wheel, &conn->timer);
     list_remove(&conn->ready);
@@ -458,7 +459,7 @@ void conn_abort(struct conn *conn)
 
 /* A `joined` that is being sent in fragments is left as it is: a close frame may come among them,
  * and the client then knows that it did not get the message. */
-static void start_closing(struct conn *conn)
+static void start_closing(struct conn *conn, bool lost)
 {
     if (conn->cut && !conn_complete_cut(conn)) {
         conn_abort(conn);
@@ -466,7 +467,7 @@ static void start_closing(struct conn *conn)
     }
     tell_session(conn);
     session_lost(&conn->client);
-    client_leave_all(&conn->client);
+    client_leave_all(&conn->client, lost);
     wheel_cancel(&conn->shard->wheel, &conn->client.expiry);
     if (conn->phase == CONN_DEAD) /* leaving found it beyond help */
         return;
@@ -479,6 +480,14 @@ static void start_closing(struct conn *conn)
     stream_resume(&conn->stream);
 }
 
+/* A native client says goodbye by its close frame: without a code, or with that of a normal end.
+ * With any other it comes back perhaps, as a page that is loaded anew. A Socket.IO client says it
+ * by a packet, before. */
+static bool says_goodbye(const struct conn *conn, uint16_t code)
+{
+    return conn->close_received && !conn->client.session && (code == 0 || code == WS_CODE_NORMAL);
+}
+
 void conn_close(struct conn *conn, uint16_t code, const char *reason)
 {
     uint8_t frame[2 + WS_CONTROL_MAX];
@@ -487,7 +496,7 @@ void conn_close(struct conn *conn, uint16_t code, const char *reason)
         return;
     if (conn_code_is_bad(code) && !conn->close_received)
         conn_bad_request(conn, NULL);
-    start_closing(conn);
+    start_closing(conn, client_is_lost(code) && !says_goodbye(conn, code));
     if (conn->phase == CONN_DEAD)
         return;
     if (conn->close_received || !code) /* a session that the client has closed has no code */
@@ -514,7 +523,7 @@ void conn_finish(struct conn *conn)
     if (conn->phase >= CONN_LINGER)
         return;
     if (conn->phase != CONN_CLOSING)
-        start_closing(conn);
+        start_closing(conn, true);
     if (conn->phase == CONN_DEAD)
         return;
     conn->finishing = true;

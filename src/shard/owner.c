@@ -80,6 +80,8 @@ static void announce(struct shard *shard, struct room *room, struct slice uid, s
 {
     uint32_t members = room_members(room);
 
+    if (!room->sessions) /* nobody hears it */
+        return;
     if (members > shard->settings->presence_max) {
         room->count_due = true;
         room_schedule(room);
@@ -87,6 +89,11 @@ static void announce(struct shard *shard, struct room *room, struct slice uid, s
     }
     if (native_member(shard_text(shard), room_name(room), uid, name, on, members) == 0)
         notify(shard, room, 0);
+}
+
+void owner_gone(void *user, struct room *room, const struct room_user *gone)
+{
+    announce(user, room, room_user_uid(gone), room_user_name(gone), false);
 }
 
 void owner_count_due(void *user, struct room *room, uint64_t now_ms)
@@ -115,10 +122,21 @@ static void describe(struct shard *shard, const struct room *room, struct native
     joined->expires_in_s = room_expires_in_s(room, shard->now_ms);
 }
 
-static void refuse_full(struct shard *shard, struct ask *ask)
+/* One more member would be too many. Who is absent keeps its place, and comes back to it. */
+static bool is_full(const struct shard *shard, const struct room *room, struct slice uid)
+{
+    uint32_t members_max = owner_members_max(shard, room);
+
+    return members_max && room_members(room) >= members_max && !room_find_user(room, uid);
+}
+
+/* A newcomer is told when the first place of someone absent may become free. */
+static void refuse_full(struct shard *shard, const struct room *room, struct ask *ask)
 {
     metrics_count(shard->metrics, METRIC_LIMITED_MEMBERS_PER_ROOM);
     ask->fault = (struct native_fault){"room_full", "room: is full"};
+    if (room->absent_count && room_absent_ms(room) > shard->now_ms)
+        ask->retry_ms = room_absent_ms(room) - shard->now_ms;
 }
 
 static void join(struct shard *shard, struct ask *ask)
@@ -133,11 +151,10 @@ static void join(struct shard *shard, struct ask *ask)
     }
     if (is_kept_out(shard, room, ask)) /* and the room stays for as long */
         return;
-    uint32_t members_max = owner_members_max(shard, room);
     if (room_is_closed(room))
         ask->fault = fault_closing;
-    else if (members_max && room_members(room) >= members_max && !room_find_user(room, ask->uid))
-        refuse_full(shard, ask);
+    else if (is_full(shard, room, ask->uid))
+        refuse_full(shard, room, ask);
     else if (room_position(room, &ask->wish, shard->now_ms, &at) != 0)
         ask->fault = (struct native_fault){"bad_request",
                                            "since: seq lies beyond the room's newest message"};
@@ -367,7 +384,7 @@ static void sanction(struct shard *shard, struct ask *ask)
         kicks ? room_ban(room, ask->target, until_ms) : room_mute(room, ask->target, until_ms);
     if (error)
         ask->fault = error == -ENOSPC ? full : fault_no_memory;
-    if (room_settle(room) || error || !kicks || !room_find_user(room, ask->target))
+    if (room_settle(room) || error || !kicks || !room_send_away(room, ask->target))
         return;
     if (!expel(shard, room, ask->target, "kicked"))
         ask->fault = fault_no_memory;
@@ -461,6 +478,18 @@ void owner_answer(struct shard *shard, struct ask *ask)
     }
 }
 
+/* True where the user is no member any more. */
+static bool leave_or_lose(struct shard *shard, struct room *room, struct member *member)
+{
+    struct room_seat *seat = &member->view->seat;
+    struct slice uid = client_uid(member->client);
+    uint64_t grace_ms = (uint64_t)shard->settings->presence_grace_s * 1000;
+
+    if (member->lost && grace_ms)
+        return room_lose(room, seat, uid, shard->now_ms + grace_ms);
+    return room_leave(room, seat, uid);
+}
+
 void owner_leave(struct shard *shard, struct member *member)
 {
     struct room *room = member->view->seat.room;
@@ -475,7 +504,8 @@ void owner_leave(struct shard *shard, struct member *member)
         room_unproject(room);
     if (member->lingers)
         room_linger(room, shard->now_ms + LINGER_MS);
-    if (room_leave(room, &member->view->seat, uid))
+    if (leave_or_lose(shard, room, member))
         announce(shard, room, uid, kept, false);
+    mem_wipe(name, sizeof(name));
     room_settle(room);
 }

@@ -173,14 +173,14 @@ static void release_soon(struct poller *poller)
 }
 
 /* Ends the session on this transport. What waits is not sent any more, but `last`, a packet, to a
- * poll that waits. */
-static void end_with(struct poller *poller, const char *last, enum errand_outcome outcome)
+ * poll that waits. `lost`: unless it has said DISCONNECT before, its client may come back. */
+static void end_as(struct poller *poller, const char *last, enum errand_outcome outcome, bool lost)
 {
     if (poller->husk)
         return;
     become_husk(poller);
     session_lost(&poller->client);
-    client_leave_all(&poller->client);
+    client_leave_all(&poller->client, lost);
     if (poller->poll && engineio_put(&poller->poll->bytes, slice_of(last)) != 0)
         outcome = ERRAND_BUSY;
     answer_poll(poller, outcome);
@@ -192,6 +192,11 @@ static void end_with(struct poller *poller, const char *last, enum errand_outcom
                   poller->client.shard->now_ms + OVERTAKE_MS);
     else
         unlist(poller);
+}
+
+static void end_with(struct poller *poller, const char *last, enum errand_outcome outcome)
+{
+    end_as(poller, last, outcome, true);
 }
 
 void poller_stop(struct poller *poller)
@@ -209,7 +214,7 @@ void poller_disconnect(struct poller *poller)
 
     metrics_count_close(poller->client.shard->metrics, WS_CODE_KICKED);
     /* Not the transport's end as well: a client would act on that first, and come back. */
-    end_with(poller, told ? "6" : "1", ERRAND_DONE);
+    end_as(poller, told ? "6" : "1", ERRAND_DONE, false);
 }
 
 void poller_abandon(struct poller *poller)
@@ -220,7 +225,7 @@ void poller_abandon(struct poller *poller)
 void poller_release(struct poller *poller)
 {
     poller->moved = false;
-    client_leave_all(&poller->client);
+    client_leave_all(&poller->client, true);
     bury_husk(poller);
 }
 
@@ -315,7 +320,7 @@ static void carrier_end(struct client *client, uint16_t code, const char *reason
     else
         metrics_count_close(client->shard->metrics, code);
     poller->farewell = code == WS_CODE_NONE && !poller->poll;
-    end_with(poller, code == WS_CODE_NONE ? "6" : "1", ERRAND_DONE);
+    end_as(poller, code == WS_CODE_NONE ? "6" : "1", ERRAND_DONE, client_is_lost(code));
 }
 
 static uint64_t sooner(uint64_t a, uint64_t b)

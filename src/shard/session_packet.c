@@ -261,7 +261,7 @@ static void complete(struct client *client)
     if (session->resume_failed) {
         session->resume_failed = false;
         session_unlist(client->shard, session);
-        client_leave_all(client);
+        client_leave_all(client, true); /* it will probably join them again */
         if (client->session)
             connect_anew(client);
     } else if (!moved) {
@@ -355,7 +355,7 @@ static void disconnect_packet(struct client *client, const struct socketio_packe
     if (session->kind != SESSION_CHAT)
         return;
     session_unlist(client->shard, session);
-    client_leave_all(client);
+    client_leave_all(client, false);
 }
 
 static void act_on(struct client *client, const struct socketio_packet *packet)

@@ -128,6 +128,7 @@ static void init_rooms(struct shard *shard)
     directory_init(&shard->directory, &shard->wheel, &env, &shard->settings->retention,
                    shard->settings->delivery_window);
     shard->directory.count_due = owner_count_due;
+    shard->directory.gone = owner_gone;
     shard->directory.project = owner_project;
     shard->directory.project_deleted = owner_project_deleted;
     shard->directory.user = shard;

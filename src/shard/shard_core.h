@@ -158,6 +158,7 @@ void owner_answer_api(struct shard *shard, struct ask *ask);
 uint64_t shard_disconnect(struct shard *shard, struct slice uid);
 
 void owner_count_due(void *user, struct room *room, uint64_t now_ms);
+void owner_gone(void *user, struct room *room, const struct room_user *gone);
 
 /* The scratch text, empty: for one event or reply to be written. */
 static inline struct buf *shard_text(struct shard *shard)

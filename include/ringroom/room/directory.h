@@ -8,6 +8,10 @@
 /* Called when a room's presence count is due to its members (crowded rooms, once a second). */
 typedef void directory_count_fn(void *user, struct room *room, uint64_t now_ms);
 
+/* Called when someone has been absent for too long, or others have for so much shorter: is no
+ * member any more. `gone` is freed after the call. */
+typedef void directory_gone_fn(void *user, struct room *room, const struct room_user *gone);
+
 /* Writes one entry of the room's log in its other form: at least one byte, valid until the next
  * call. 0, -ENOMEM, -ENOBUFS. Leaves the room alone. */
 typedef int room_project_fn(void *user, const struct room *room, struct slice entry,
@@ -27,6 +31,7 @@ struct directory {
     const struct retention_rules *rules;
     uint64_t delivery_window;
     directory_count_fn *count_due;
+    directory_gone_fn *gone;                  /* NULL: nobody needs to be told */
     room_project_fn *project;                 /* NULL where room_project() is never called */
     room_project_deleted_fn *project_deleted; /* NULL where room_delete() is never called, too */
     void *user;

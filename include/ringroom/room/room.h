@@ -7,8 +7,10 @@
  *           it; it is lent to the room from its first session to its last.
  * Life      from the first join or message until the last session has left, the
  *           last message has expired, nobody is waited for (room_linger()) and
- *           nobody is banned or muted: room_settle() frees it then. What else may
- *           be done to it, and how it is closed: moderation.h. */
+ *           nobody is banned or muted: room_settle() frees it then, with the users
+ *           who are absent. What else may be done to it, and how it is closed:
+ *           moderation.h.
+ * Bound     users: those with a session, and ROOM_ABSENT_MAX. */
 #pragma once
 
 #include "ringroom/base/buf.h"
@@ -24,6 +26,11 @@ enum {
     ROOM_UID_MAX = 128,
     ROOM_CID_MAX = 64,
     ROOM_EPOCH_BYTES = 12, /* base64url of 72 random bits */
+
+    /* Users whose connection broke and who are still taken for members; beyond, the one that was
+     * lost first is no member any more. So who joins and breaks with ever new uids leaves no more
+     * of them than this in a room. */
+    ROOM_ABSENT_MAX = 1024,
 
     /* Presence and typing: a log of their own, short-lived, never history. */
     ROOM_NOTICE_TTL_MS = 10000,
@@ -54,10 +61,14 @@ struct room_seat {
     _Atomic bool told;
 };
 
-/* Someone who is in the room, with one connection or several. */
+/* Someone who is in the room, with one connection or several; or absent: without any, since the
+ * last one broke, and taken for a member until a moment that may bring it back. */
 struct room_user {
     struct table_link link;
+    struct list absent; /* in the room's list, exactly while absent */
+    uint64_t until_ms;  /* while absent */
     uint32_t sessions;
+    bool sent_away; /* was made to leave, and has not come since: is not waited for */
     uint8_t uid_len, name_len;
     char text[]; /* uid, then name */
 };
@@ -77,6 +88,8 @@ struct room {
     struct sanctions sanctions;
     struct list seats;
     struct table users;
+    struct list absent; /* struct room_user.absent, lost first first */
+    uint32_t absent_count;
     struct table cids;             /* struct room_cid; remembered as long as its message is kept */
     struct list cids_by_age;       /* oldest first */
     uint32_t sessions;             /* connections in the room */
@@ -118,20 +131,29 @@ static inline bool room_is_closed(const struct room *room)
 /* 1 to ROOM_NAME_MAX bytes of UTF-8 without control characters. */
 bool room_name_valid(struct slice name);
 
-/* Members: a user with several sessions is one member. */
+/* Members: a user with several sessions is one member, and so is one who is absent. */
 static inline uint32_t room_members(const struct room *room)
 {
     return room->users.count;
 }
 
-/* One more session of `uid` on that seat. 0 and *ret_came (its first session); or, with nothing
- * changed, -ENOMEM or -ESHUTDOWN (the room is closed). Who is banned, the caller looks up. The name
- * given last is the user's. */
+/* One more session of `uid` on that seat. 0 and *ret_came (it was no member before); or, with
+ * nothing changed, -ENOMEM or -ESHUTDOWN (the room is closed). Who is banned, the caller looks up.
+ * The name given last is the user's. */
 int room_join(struct room *room, struct room_seat *seat, struct slice uid, struct slice name,
               bool *ret_came);
 /* One session less, which does not read the projection any more. True where it was the user's last
  * one. The room stands even if nothing holds it any more: call room_settle() when done with it. */
 bool room_leave(struct room *room, struct room_seat *seat, struct slice uid);
+/* The same of a session that did not say so. Where it was the user's last one it is absent until
+ * `until_ms`, or as long as who was lost before it, and then no member any more, which the
+ * directory tells. True where it is not waited for, since it was made to leave or all were. */
+bool room_lose(struct room *room, struct room_seat *seat, struct slice uid, uint64_t until_ms);
+/* The user is made to leave: told as gone at once where it is absent, and not waited for when its
+ * sessions go. True where it has any. */
+bool room_send_away(struct room *room, struct slice uid);
+/* When the first of those absent will be no member any more; UINT64_MAX where none is. */
+uint64_t room_absent_ms(const struct room *room);
 /* One more session reads the projection. The first one has it made of all that cursors may still
  * read. 0, or as log_prepare() and room_project_fn, with nothing changed. */
 int room_project(struct room *room, uint64_t now_ms);

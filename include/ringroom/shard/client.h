@@ -69,6 +69,8 @@ struct client {
     uint8_t refusals;   /* rate-limited in a row */
     uint8_t bad_tokens; /* that it has brought since it is carried */
     bool waiting;       /* an answer is due before the next request may be acted on */
+    bool lost; /* went without having said so: likewise of rooms whose answer to a join is under way
+                */
 };
 
 static inline struct slice client_uid(const struct client *client)
@@ -133,7 +135,11 @@ struct member *client_joined(struct client *client, struct ask *ask, bool stays)
 /* Of an ask for a room's state that has come home. Where the member was made to leave meanwhile,
  * what the answer tells of the room may be gone: then it is a refusal. */
 void client_stated(struct ask *ask);
-void client_leave_all(struct client *client);
+/* `lost`: its connection is gone, and it has not said that it goes. */
+void client_leave_all(struct client *client, bool lost);
+/* With what code it is told that its connection ends (0: none): does it go without being sent away?
+ */
+bool client_is_lost(uint16_t code);
 /* It is made to leave, and told so. */
 void client_expel(struct member *member, const char *reason);
 

@@ -60,7 +60,8 @@ struct settings {
     uint32_t handshake_timeout_s;  /* TLS and the HTTP request head */
     uint32_t idle_timeout_s;       /* without a received frame */
     uint32_t ping_interval_s;
-    uint32_t presence_max; /* above this many members only counts are sent */
+    uint32_t presence_max;     /* above this many members only counts are sent */
+    uint32_t presence_grace_s; /* that a user whose connection broke stays a member; 0 = none */
 
     uint32_t recovery_s;      /* that a lost Socket.IO session is remembered; 0 = not at all */
     uint32_t recoverable_max; /* such sessions of the process; the shards divide. 0 = none */

@@ -50,6 +50,7 @@ struct member {
     uint8_t state;        /* enum member_state */
     bool projected;       /* reads the room's projection */
     bool lingers;         /* its client may come back: the room is to stay for a while */
+    bool lost;            /* left without having said so: the user is to be waited for */
 };
 
 /* Finds or creates; NULL where memory has run out. Takes a reference. */
