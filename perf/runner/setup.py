@@ -45,7 +45,8 @@ class Setup:
         return started
 
     def _start_ringroom(self, plain, _history, settings):
-        settings = ["shards=1", "limits.messages_per_second=0", "limits.handshakes_per_ip=0",
+        settings = ["shards=1", "limits.messages_per_second=0", "limits.requests_per_second=0",
+                    "limits.handshakes_per_ip=0",
                     "limits.bad_requests_per_ip=0", "log.level=warn", *settings]
         if plain:
             # Servers want a TLS listener by default: the plain one alone is asked for.

@@ -130,6 +130,10 @@ static int check_limits(struct config_loader *loader)
         return BLAME(loader, "limits.burst",
                      "must be at least 1 where limits.messages_per_second is not 0 (it is %u)",
                      settings->messages_per_second);
+    if (settings->requests_per_second > 0 && settings->requests_burst == 0)
+        return BLAME(loader, "limits.requests_burst",
+                     "must be at least 1 where limits.requests_per_second is not 0 (it is %u)",
+                     settings->requests_per_second);
     if (settings->memory_max > 0 && settings->memory_max < settings->max_message)
         return BLAME(loader, "limits.memory",
                      "must be 0 or at least limits.max_message, which is %u",

@@ -304,24 +304,36 @@ bool client_leave(struct client *client, struct slice room, struct native_fault 
     return false;
 }
 
-/* The generic cell rate algorithm: *bucket_us is when the bucket would be full again. */
-bool client_within_rate(const struct client *client, uint64_t *bucket_us, uint64_t *ret_retry_ms)
+/* The generic cell rate algorithm. */
+bool client_within_rate(struct client *client, enum client_rate rate, uint64_t *ret_retry_ms)
 {
     const struct settings *settings = client->shard->settings;
-    uint64_t now_us = client->shard->now_us;
+    bool requests = rate == CLIENT_REQUESTS;
+    uint32_t per_second = requests ? settings->requests_per_second : settings->messages_per_second;
+    uint32_t burst = requests ? settings->requests_burst : settings->burst;
+    uint64_t *bucket_us = &client->full_us[rate], now_us = client->shard->now_us;
 
-    if (!settings->messages_per_second)
-        return true;
-    uint64_t each_us = 1000000 / settings->messages_per_second;
-    uint64_t ahead_max_us = (settings->burst - 1) * each_us;
-    uint64_t full_us = *bucket_us > now_us ? *bucket_us : now_us;
-    if (full_us - now_us > ahead_max_us) {
-        metrics_count(client->shard->metrics, METRIC_LIMITED_MESSAGES_PER_SECOND);
-        *ret_retry_ms = (full_us - now_us - ahead_max_us) / 1000 + 1;
-        return false;
+    if (per_second) {
+        uint64_t each_us = 1000000 / per_second;
+        uint64_t ahead_max_us = (burst - 1) * each_us;
+        uint64_t full_us = *bucket_us > now_us ? *bucket_us : now_us;
+        if (full_us - now_us > ahead_max_us) {
+            metrics_count(client->shard->metrics, requests ? METRIC_LIMITED_REQUESTS_PER_SECOND
+                                                           : METRIC_LIMITED_MESSAGES_PER_SECOND);
+            *ret_retry_ms = (full_us - now_us - ahead_max_us) / 1000 + 1;
+            return false;
+        }
+        *bucket_us = full_us + each_us;
     }
-    *bucket_us = full_us + each_us;
+    if (rate != CLIENT_TYPING)
+        client->refusals = 0;
     return true;
+}
+
+void client_was_too_fast(struct client *client)
+{
+    if (++client->refusals >= CLIENT_REFUSALS_MAX)
+        client->carrier->end(client, WS_CODE_RATE, "too many requests");
 }
 
 bool client_send(struct client *client, struct member *member, const struct client_message *message,

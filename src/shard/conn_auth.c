@@ -41,6 +41,7 @@ bool conn_take_token(struct conn *conn, const struct http_request *request,
 {
     char query[NATIVE_TOKEN_MAX + 1];
     struct slice text = conn_bearer(request);
+    uint64_t retry_ms;
 
     if (conn->shard->settings->auth_mode != AUTH_TOKEN)
         return true;
@@ -50,7 +51,11 @@ bool conn_take_token(struct conn *conn, const struct http_request *request,
         int len = http_query(request, "token", query, sizeof(query));
         text = slice_make(query, len > 0 ? (size_t)len : 0);
     }
-    bool taken = !text.len || client_take_token(&conn->client, text, ret_fault);
+    bool taken = !text.len;
+    if (!taken && !client_within_rate(&conn->client, CLIENT_REQUESTS, &retry_ms))
+        *ret_fault = fault_too_fast; /* many handshakes on one connection */
+    else if (!taken)
+        taken = client_take_token(&conn->client, text, ret_fault);
     mem_wipe(query, sizeof(query));
     return taken;
 }

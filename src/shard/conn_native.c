@@ -58,7 +58,7 @@ static void leave(struct conn *conn, const struct native_request *request)
 
 /* A member of the room who is not too fast, or NULL with the refusal sent. */
 static struct member *speaker(struct conn *conn, const struct native_request *request,
-                              uint64_t *bucket_us)
+                              enum client_rate rate)
 {
     struct client *client = &conn->client;
     struct member *member = client_find_member(client, request->room);
@@ -68,17 +68,17 @@ static struct member *speaker(struct conn *conn, const struct native_request *re
         reply_fault(conn, request->id, &fault_not_joined, 0);
         return NULL;
     }
-    if (client_within_rate(client, bucket_us, &retry_ms))
+    if (client_within_rate(client, rate, &retry_ms))
         return member;
     reply_fault(conn, request->id, &fault_too_fast, retry_ms);
-    if (request->op == NATIVE_SEND && ++client->refusals >= CLIENT_REFUSALS_MAX)
-        conn_close(conn, WS_CODE_RATE, "too many messages");
+    if (rate == CLIENT_SENDS)
+        client_was_too_fast(client);
     return NULL;
 }
 
 static void send_message(struct conn *conn, const struct native_request *request)
 {
-    struct member *member = speaker(conn, request, &conn->client.sends_us);
+    struct member *member = speaker(conn, request, CLIENT_SENDS);
     struct client_message message = {.id = request->id,
                                      .text_raw = request->text_raw,
                                      .data_raw = request->data_raw,
@@ -87,14 +87,13 @@ static void send_message(struct conn *conn, const struct native_request *request
 
     if (!member)
         return;
-    conn->client.refusals = 0;
     if (!client_send(&conn->client, member, &message, &fault))
         reply_fault(conn, request->id, &fault, 0);
 }
 
 static void typing(struct conn *conn, const struct native_request *request)
 {
-    struct member *member = speaker(conn, request, &conn->client.typing_us);
+    struct member *member = speaker(conn, request, CLIENT_TYPING);
     struct native_fault fault;
 
     if (member &&
@@ -139,12 +138,25 @@ static void take_token(struct conn *conn, const struct native_request *request)
     reply_done(conn, request->id);
 }
 
+/* Those that make work for others, and are counted together. Who leaves makes less of it; a ping
+ * costs no more than its answer. */
+static bool is_counted(enum native_op op)
+{
+    return op != NATIVE_SEND && op != NATIVE_TYPING && op != NATIVE_LEAVE && op != NATIVE_PING;
+}
+
 static void act(struct conn *conn, const struct native_request *request)
 {
     static const struct native_fault who = {"unauthorized", "send your token first, by `auth`"};
+    uint64_t retry_ms;
 
     if (!conn->client.who.uid_len && request->op != NATIVE_AUTH && request->op != NATIVE_PING) {
         reply_fault(conn, request->id, &who, 0);
+        return;
+    }
+    if (is_counted(request->op) && !client_within_rate(&conn->client, CLIENT_REQUESTS, &retry_ms)) {
+        reply_fault(conn, request->id, &fault_too_fast, retry_ms);
+        client_was_too_fast(&conn->client);
         return;
     }
     switch (request->op) {

@@ -36,12 +36,27 @@ static void acknowledge(struct client *client, struct slice id, uint64_t seq, ui
 
 /* Emitted */
 
+/* False: the refusal has been sent, and perhaps the client away. */
+static bool is_within_rate(struct client *client, enum client_rate rate, struct slice id,
+                           const char *event)
+{
+    uint64_t retry_ms;
+
+    if (client_within_rate(client, rate, &retry_ms))
+        return true;
+    refuse(client, id, event, &fault_too_fast, retry_ms);
+    if (client->session)
+        client_was_too_fast(client);
+    return false;
+}
+
 static void join(struct client *client, struct slice id, const struct socketio_event *event)
 {
     struct client_wish wish = {.id = id, .room = event->room, .name = event->name};
     struct native_fault fault;
 
-    if (!client_join(client, &wish, &fault))
+    if (is_within_rate(client, CLIENT_REQUESTS, id, "\"join\"") &&
+        !client_join(client, &wish, &fault))
         refuse(client, id, "\"join\"", &fault, 0);
 }
 
@@ -64,20 +79,13 @@ static void send_message(struct client *client, struct slice id, const struct so
                                      .data_raw = event->data_raw,
                                      .cid = event->cid};
     struct native_fault fault = fault_not_joined;
-    uint64_t retry_ms = 0;
 
     if (!member) {
         refuse(client, id, "\"message\"", &fault, 0);
         return;
     }
-    if (!client_within_rate(client, &client->sends_us, &retry_ms)) {
-        refuse(client, id, "\"message\"", &fault_too_fast, retry_ms);
-        if (++client->refusals >= CLIENT_REFUSALS_MAX && client->session)
-            client->carrier->end(client, WS_CODE_RATE, "too many messages");
-        return;
-    }
-    client->refusals = 0;
-    if (!client_send(client, member, &message, &fault))
+    if (is_within_rate(client, CLIENT_SENDS, id, "\"message\"") &&
+        !client_send(client, member, &message, &fault))
         refuse(client, id, "\"message\"", &fault, 0);
 }
 

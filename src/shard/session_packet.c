@@ -132,6 +132,20 @@ static bool look_for_session(struct client *client, const struct socketio_auth *
     return true;
 }
 
+static const struct native_fault too_many_tokens = {
+    "rate_limited", "rate_limited: too many tokens; try again in a moment"};
+
+/* False: the reason is in *ret_fault. */
+static bool take_token(struct client *client, struct slice text, struct native_fault *ret_fault)
+{
+    uint64_t retry_ms;
+
+    if (client_within_rate(client, CLIENT_REQUESTS, &retry_ms))
+        return client_take_token(client, text, ret_fault);
+    *ret_fault = too_many_tokens;
+    return false;
+}
+
 /* Where tokens are asked for: by CONNECT's payload, or by the handshake before. */
 static bool authenticate(struct client *client, const struct socketio_auth *auth)
 {
@@ -141,17 +155,20 @@ static bool authenticate(struct client *client, const struct socketio_auth *auth
     if (client->shard->settings->auth_mode != AUTH_TOKEN)
         return true;
     if (auth->token.len)
-        good = client_take_token(client, auth->token, &fault);
+        good = take_token(client, auth->token, &fault);
     if (!client->session)
         return false;
-    if (good)
+    if (good) {
         client_watch_token(client);
-    else
-        client_say(client,
-                   socketio_connect_error(shard_text(client->shard), slice_of("/"), fault.message));
-    if (!good && auth->token.len && client->session)
+        return true;
+    }
+    client_say(client,
+               socketio_connect_error(shard_text(client->shard), slice_of("/"), fault.message));
+    if (auth->token.len && client->session)
         client_bad_token(client, &fault);
-    return good;
+    if (client->session && fault.code == too_many_tokens.code)
+        client_was_too_fast(client);
+    return false;
 }
 
 static void connect_packet(struct client *client, const struct socketio_packet *packet)

@@ -207,7 +207,7 @@ test('every limit that is configured can be seen', () => withServer({ ...OPEN, '
   assert.equal(told.value('ringroom_limit', { limit: 'memory' }), 0);
   assert.ok(told.value('ringroom_limit', { limit: 'connections' }) > 0, 'as it was resolved');
   /* What only shapes another limit, or is no refusal. */
-  const silent = ['burst', 'ping_interval'];
+  const silent = ['burst', 'ping_interval', 'requests_burst'];
   const counting = told.families.get('ringroom_limited_total').samples.map(({ labels }) => labels.limit);
   assert.deepEqual(counting.sort(), names.filter((name) => !silent.includes(name)));
 }));

@@ -76,7 +76,7 @@ export class Server {
     const server = new Server();
     server.ca = ca;
     server.settings = { listen: '127.0.0.1:0', listen_plain: '127.0.0.1:0', 'tls.cert': cert, 'tls.key': key,
-      shards: 2, 'limits.messages_per_second': 0, 'limits.handshakes_per_ip': 0, 'limits.bad_requests_per_ip': 0,
+      shards: 2, 'limits.messages_per_second': 0, 'limits.requests_per_second': 0, 'limits.handshakes_per_ip': 0, 'limits.bad_requests_per_ip': 0,
       'debug.core_dumps': process.getuid() !== 0, // else only root could count its files
       ...settings };
     /* AddressSanitizer keeps freed memory back for a while: not so much that it looks like a leak. */

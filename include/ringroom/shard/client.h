@@ -17,8 +17,16 @@
 
 enum {
     CLIENT_LETTERS_MAX = 128,  /* letters under way to other shards */
-    CLIENT_REFUSALS_MAX = 10,  /* rate-limited sends in a row, then the client is sent away */
+    CLIENT_REFUSALS_MAX = 10,  /* as too fast, in a row, then the client is sent away */
     CLIENT_BAD_TOKENS_MAX = 3, /* bad tokens, then likewise */
+};
+
+/* What is limited in rate, each kind apart. */
+enum client_rate {
+    CLIENT_SENDS,
+    CLIENT_TYPING,   /* is refused, but never reason to send a client away */
+    CLIENT_REQUESTS, /* all else that costs more than an answer: join, look-ups, tokens, measures */
+    CLIENT_RATES
 };
 
 struct client;
@@ -62,13 +70,12 @@ struct client {
     struct identity who;
     struct timer expiry; /* no token in time; it ends soon; it has ended */
     bool expiry_told;
-    uint64_t sends_us;  /* rate limit: when the bucket is full again (GCRA's arrival time) */
-    uint64_t typing_us; /* the same, for typing */
-    uint32_t letters;   /* asks and leaves not home yet */
-    uint32_t rooms;     /* in `members` */
-    uint8_t refusals;   /* rate-limited in a row */
-    uint8_t bad_tokens; /* that it has brought since it is carried */
-    bool waiting;       /* an answer is due before the next request may be acted on */
+    uint64_t full_us[CLIENT_RATES]; /* when the bucket is full again (GCRA's arrival time) */
+    uint32_t letters;               /* asks and leaves not home yet */
+    uint32_t rooms;                 /* in `members` */
+    uint8_t refusals;               /* rate-limited in a row */
+    uint8_t bad_tokens;             /* that it has brought since it is carried */
+    bool waiting;                   /* an answer is due before the next request may be acted on */
     bool lost; /* went without having said so: likewise of rooms whose answer to a join is under way
                 */
 };
@@ -126,8 +133,10 @@ bool client_measure(struct client *client, const struct client_measure *measure,
 bool client_look_up(struct client *client, enum post_kind kind, struct slice id, struct slice room,
                     const struct native_range *range, struct native_fault *ret_fault);
 
-/* False: too fast; try again in *ret_retry_ms. Which bucket: client->sends_us or ->typing_us. */
-bool client_within_rate(const struct client *client, uint64_t *bucket_us, uint64_t *ret_retry_ms);
+/* False: too fast; try again in *ret_retry_ms. */
+bool client_within_rate(struct client *client, enum client_rate rate, uint64_t *ret_retry_ms);
+/* After such a refusal has been told: sends the client away where it was one too many in a row. */
+void client_was_too_fast(struct client *client);
 
 /* Of an ask to join that has come home. `stays`: the client is still there; else it leaves again.
  * The member that stays, or NULL. */

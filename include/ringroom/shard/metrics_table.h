@@ -124,6 +124,7 @@ METRIC(LIMITED_HANDSHAKES_PER_IP, COUNTER, SUM, "ringroom_limited_total", "limit
 METRIC(LIMITED_BAD_REQUESTS_PER_IP, COUNTER, SUM, "ringroom_limited_total", "limit", "bad_requests_per_ip", NULL)
 METRIC(LIMITED_MAX_MESSAGE, COUNTER, SUM, "ringroom_limited_total", "limit", "max_message", NULL)
 METRIC(LIMITED_MESSAGES_PER_SECOND, COUNTER, SUM, "ringroom_limited_total", "limit", "messages_per_second", NULL)
+METRIC(LIMITED_REQUESTS_PER_SECOND, COUNTER, SUM, "ringroom_limited_total", "limit", "requests_per_second", NULL)
 METRIC(LIMITED_ROOMS_PER_CONNECTION, COUNTER, SUM, "ringroom_limited_total", "limit", "rooms_per_connection", NULL)
 METRIC(LIMITED_MEMBERS_PER_ROOM, COUNTER, SUM, "ringroom_limited_total", "limit", "members_per_room", NULL)
 METRIC(LIMITED_MEMORY, COUNTER, SUM, "ringroom_limited_total", "limit", "memory", NULL)

@@ -50,6 +50,8 @@ struct settings {
     uint32_t max_message;          /* bytes of one client message */
     uint32_t messages_per_second;  /* sends of one connection; 0 = no limit */
     uint32_t burst;                /* sends at once */
+    uint32_t requests_per_second;  /* other requests of one connection; 0 = no limit */
+    uint32_t requests_burst;       /* other requests at once */
     uint32_t connections_max;      /* of one shard */
     uint32_t connections_per_ip;   /* of the process, at a time; 0 = no limit */
     uint32_t handshakes_per_ip;    /* new connections a second; 0 = no limit */

@@ -100,6 +100,9 @@ static void test_config_check__a_rate_limit_needs_a_burst(void)
     CU_ASSERT(sets_refused(TEXTS(PLAIN, "limits.burst=0"),
                            TEXTS("limits.burst: 0 (from --set)", "at least 1")));
     CU_ASSERT(sets_taken(TEXTS(PLAIN, "limits.burst=0", "limits.messages_per_second=0")));
+    CU_ASSERT(sets_refused(TEXTS(PLAIN, "limits.requests_burst=0"),
+                           TEXTS("limits.requests_burst: 0 (from --set)", "at least 1")));
+    CU_ASSERT(sets_taken(TEXTS(PLAIN, "limits.requests_burst=0", "limits.requests_per_second=0")));
 }
 
 static void test_config_check__the_proxy_protocol_needs_proxies(void)
