@@ -88,6 +88,14 @@ void mem_wipe(void *block, size_t bytes)
         explicit_bzero(block, bytes);
 }
 
+/* Not inlined: its frame is to lie below the caller's. */
+__attribute__((noinline)) void mem_wipe_stack(void)
+{
+    uint8_t left[MEM_STACK_BYTES];
+
+    mem_wipe(left, sizeof(left));
+}
+
 void mem_free_wiped(void *block)
 {
     if (!block)

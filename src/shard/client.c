@@ -78,7 +78,7 @@ static bool take_name(struct client *client, struct member *member, struct slice
     if (!copy)
         return false;
     char **at = client->rooms == 1 && !member->name ? &client->who.name : &member->name;
-    mem_free(*at);
+    mem_free_wiped(*at);
     *at = copy;
     return true;
 }

@@ -55,6 +55,15 @@ static void ws_event(struct conn *conn, const struct ws_event *event)
         message_came(conn, event);
 }
 
+/* The connection waits, perhaps for long: what the last event lay in is given back. */
+static void let_go(struct conn *conn)
+{
+    struct slice nothing = {0};
+    struct ws_event none;
+
+    ws_next(conn->ws, &nothing, &none);
+}
+
 static void ws_input(struct conn *conn, struct slice *in)
 {
     struct ws_event event;
@@ -81,6 +90,7 @@ static void ws_input(struct conn *conn, struct slice *in)
             return;
         }
     }
+    let_go(conn);
     if (conn->phase >= CONN_CLOSING)
         *in = (struct slice){0};
 }
@@ -195,6 +205,7 @@ void conn_bytes(struct stream *stream, struct slice bytes)
 {
     struct conn *conn = container_of(stream, struct conn, stream);
 
+    conn->shard->scratched = true;
     if (!conn_proxy_header(conn, &bytes))
         return;
     if (conn->tls && !conn->shut)

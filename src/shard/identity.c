@@ -9,8 +9,8 @@
 void identity_deinit(struct identity *who)
 {
     token_free(who->token);
-    mem_free(who->name);
-    mem_free(who->sub);
+    mem_free_wiped(who->name);
+    mem_free_wiped(who->sub);
     *who = (struct identity){0};
 }
 

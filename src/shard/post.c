@@ -224,6 +224,8 @@ void shard_drain_inbox(struct shard *shard)
 {
     struct letter *letter = inbox_take(&shard->mesh->nodes[shard->index].inbox);
 
+    if (letter)
+        shard->scratched = true;
     while (letter) {
         struct letter *next = letter->next; /* acting may send the letter on */
         act(shard, container_of(letter, struct post, letter));

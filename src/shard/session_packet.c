@@ -209,8 +209,8 @@ static void become(struct session *session, struct session *older)
     /* By its offset it has all before `next`. */
     for (uint32_t i = 0; i < session->kept_count; i++)
         session->kept[i].confirmed = session->kept[i].next;
-    if (client->who.token) {        /* fresher than the one before */
-        mem_free(client->who.name); /* given to a room that was not joined then */
+    if (client->who.token) {              /* fresher than the one before */
+        mem_free_wiped(client->who.name); /* given to a room that was not joined then */
         client->who.name = older->who.name;
         older->who.name = NULL;
     } else {

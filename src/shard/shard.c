@@ -35,7 +35,9 @@ static void retry_accepting(struct timer *timer, uint64_t now_ms)
 }
 
 /* A message lives for at least a second, and passes through scratch memory only while it lives:
- * with two wipes a second nothing of it is left a second after its end. */
+ * with two wipes a second nothing of it is left a second after its end. Likewise of names and
+ * secrets, which also stand in the frames of calls that have returned: after the last thing that
+ * was done with one, its going at the latest, a wipe follows. */
 static void scrub(struct timer *timer, uint64_t now_ms)
 {
     struct shard *shard = container_of(timer, struct shard, scrub);
@@ -44,6 +46,7 @@ static void scrub(struct timer *timer, uint64_t now_ms)
     buf_release(&shard->text);
     ring_wipe_idle(shard->ring);
     tls_wipe_idle();
+    mem_wipe_stack();
 }
 
 /* The heap has holes where thousands of clients were. */
@@ -302,6 +305,8 @@ static void reap(struct shard *shard)
         conn_free(container_of(link, struct conn, link));
         shard->conns_count--;
     }
+    if (before > shard->pollers_count + shard->conns_count)
+        shard->scratched = true;
     schedule_trim(shard, before - shard->pollers_count - shard->conns_count);
     /* Errands without a client may still be away, and verdicts; pollers wait for their leave
      * letters. */
@@ -324,8 +329,8 @@ static void turn(struct shard *shard)
     go_on_with_unblocked(shard);
     deliver(shard);
     watch_listeners(shard);
-    schedule_scrub(shard);
     reap(shard);
+    schedule_scrub(shard);
     epoch_quiesce(&shard->mesh->epoch, shard->index);
     shard->garbage = epoch_collect(&shard->bin);
     shard_publish_metrics(shard);

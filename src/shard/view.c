@@ -47,13 +47,13 @@ void view_put(struct view *view)
     CHECK(list_empty(&view->current) && list_empty(&view->behind) && view->seat.sessions == 0);
     list_remove(&view->dirty);
     table_remove(&view->shard->views, &view->link);
-    mem_free(view);
+    mem_free_wiped(view);
 }
 
 void member_free(struct member *member)
 {
     view_put(member->view);
-    mem_free(member->name);
+    mem_free_wiped(member->name);
     mem_free(member);
 }
 

@@ -233,7 +233,8 @@ everyWay(last(WAYS), AUTH, (at) => {
       const { chatHistory } = await page.join(rooms[0]);
       assert.deepEqual(chatHistory.map(({ message }) => message), ['before', 'missed', 'after']);
       assert.equal(page.messages(rooms[1]).length, 1);
-      assert.deepEqual((await ben.members(rooms[1])).members.map(({ uid }) => uid), ['ben']);
+      /* It broke, and may not come back: it is absent until the grace is over. */
+      await until(async () => (await ben.members(rooms[1])).count === 1, 'the end of the grace');
     });
   }
 

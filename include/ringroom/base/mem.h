@@ -32,6 +32,11 @@ void mem_free_wiped(void *block);
 /* Overwrites with zeros; never optimised away. For secrets and expired messages. */
 void mem_wipe(void *block, size_t bytes);
 
+/* Overwrites what earlier calls have left on this thread's stack below the caller, MEM_STACK_BYTES of
+ * it: locals, and what libraries kept in theirs. */
+enum { MEM_STACK_BYTES = 128 << 10 };
+void mem_wipe_stack(void);
+
 /* Tests only (no effect unless RINGROOM_DCHECK): of this thread's allocations to come, let `n`
  * succeed and fail the one after, once. A negative `n` switches it off. */
 void mem_fail_after(long n);
