@@ -18,6 +18,18 @@ static bool is_blocked(const struct conn *conn)
            conn->client.letters >= CLIENT_LETTERS_MAX;
 }
 
+/* In one turn of the loop each connection gets so far; the rest waits for the next one, for others
+ * have their turn between. What is cheap to send and needs no answer (pongs, events that nobody
+ * knows) is bounded by nothing else. */
+static bool has_had_its_turn(struct conn *conn)
+{
+    if (conn->turn_us != conn->shard->now_us) {
+        conn->turn_us = conn->shard->now_us;
+        conn->turn_frames = 0;
+    }
+    return conn->turn_frames >= CONN_TURN_FRAMES && conn->phase < CONN_CLOSING;
+}
+
 /* WebSocket */
 
 static void close_frame_came(struct conn *conn, const struct ws_event *event)
@@ -45,6 +57,7 @@ static void message_came(struct conn *conn, const struct ws_event *event)
 static void ws_event(struct conn *conn, const struct ws_event *event)
 {
     conn->heard_ms = conn->shard->now_ms;
+    conn->turn_frames++;
     if (event->opcode == WS_CLOSE)
         close_frame_came(conn, event);
     else if (conn->phase == CONN_CLOSING)
@@ -68,7 +81,8 @@ static void ws_input(struct conn *conn, struct slice *in)
 {
     struct ws_event event;
 
-    while (conn->phase <= CONN_CLOSING && !conn->finishing && !is_blocked(conn)) {
+    while (conn->phase <= CONN_CLOSING && !conn->finishing && !is_blocked(conn) &&
+           !has_had_its_turn(conn)) {
         switch (ws_next(conn->ws, in, &event)) {
         case WS_EVENT:
             ws_event(conn, &event);
@@ -128,6 +142,8 @@ static bool plain_came(void *user, struct slice plain)
         act(conn, &plain);
     if (conn->phase < CONN_LINGER)
         stash(conn, plain);
+    if (!is_blocked(conn)) /* it has had its turn */
+        conn_unblock(conn);
     return conn->phase < CONN_LINGER;
 }
 
@@ -146,6 +162,8 @@ void conn_go_on(struct conn *conn)
     act(conn, &in);
     if (conn->phase < CONN_CLOSING && in.len) {
         buf_consume(&conn->stash, conn->stash.len - in.len);
+        if (!is_blocked(conn))
+            conn_unblock(conn);
         return;
     }
     buf_release(&conn->stash);

@@ -156,3 +156,20 @@ for (const [name, transport] of Object.entries(TRANSPORTS)) {
     await page.disconnected();
   })));
 }
+
+/* More frames than a connection may have acted on in one turn of the loop come in one piece. */
+for (const tls of [false, true]) {
+  test(`frames in any number are acted on in their order, and others are served between: ${tls ? 'TLS' : 'plain'}`, () => withServer({ shards: 1 }, (server) => withClients({ server, tls }, async (connect) => {
+    const [flood, other] = [await connect(), await connect()];
+    const pongs = [];
+    flood.ws.on('pong', (data) => pongs.push(Number(data)));
+    flood.ws._socket.cork();
+    for (let i = 0; i < 20_000; i++) flood.ws.ping(String(i));
+    const last = flood.ping();
+    flood.ws._socket.uncork();
+    await other.ping();
+    await last;
+    await until(() => pongs.length === 20_000, () => `${pongs.length} pongs`);
+    assert.ok(pongs.every((n, i) => n === i), 'in their order');
+  })));
+}

@@ -18,6 +18,7 @@
 enum {
     CONN_OUT_HIGH = 64 << 10,   /* bytes waiting above which no more requests are read */
     CONN_STASH_HIGH = 64 << 10, /* bytes read but not yet acted on, above which receiving pauses */
+    CONN_TURN_FRAMES = 256,     /* of a connection acted on in one turn of the loop */
     CONN_LINGER_MS = 1000,      /* for the peer's end after ours */
     CONN_CLOSE_MS = 3000,       /* for a closing connection to take its last bytes */
 };
@@ -61,6 +62,8 @@ struct conn {
 
     uint32_t ping_interval_s, idle_timeout_s; /* as they were when it came */
     size_t answer_at;                         /* where the present answer begins in `out` */
+    uint64_t turn_us;                         /* the turn in which input was acted on last ... */
+    uint32_t turn_frames;                     /* ... and how many frames of it */
     uint64_t heard_ms;                        /* when a frame last came, or the upgrade was made */
     uint8_t listener;                         /* enum listener_kind */
     bool scraper;        /* its client, as far as it is known, may have /metrics at any listener */
