@@ -320,7 +320,7 @@ bool client_within_rate(struct client *client, enum client_rate rate, uint64_t *
         if (full_us - now_us > ahead_max_us) {
             metrics_count(client->shard->metrics, requests ? METRIC_LIMITED_REQUESTS_PER_SECOND
                                                            : METRIC_LIMITED_MESSAGES_PER_SECOND);
-            *ret_retry_ms = (full_us - now_us - ahead_max_us) / 1000 + 1;
+            *ret_retry_ms = (full_us - now_us - ahead_max_us + 999) / 1000;
             return false;
         }
         *bucket_us = full_us + each_us;
