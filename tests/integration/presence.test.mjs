@@ -29,7 +29,8 @@ const goesAtOnce = async (observer, uid) => {
   assert.ok(Date.now() - from < LONG_MS / 2);
 };
 
-everyWay(last(WAYS), { 'presence.grace': LONG }, (at) => {
+/* That a polling client is gone may be heard by its silence alone, where no poll was waiting. */
+everyWay(last(WAYS), { 'presence.grace': LONG, 'limits.idle_timeout': 15, 'limits.ping_interval': 5 }, (at) => {
   const both = (name, use) => test(name, () => withPages(at, (open) => withClients(at, (connect) => use(connect, open))));
 
   for (const [name, go] of Object.entries({
