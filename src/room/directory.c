@@ -142,12 +142,13 @@ static void reload_room(struct room *room, bool same_window, uint64_t now_ms)
 }
 
 void directory_reload(struct directory *directory, const struct retention_rules *rules,
-                      uint64_t delivery_window, uint64_t now_ms)
+                      uint64_t delivery_window, uint64_t bytes_max, uint64_t now_ms)
 {
     bool same_window = delivery_window == directory->delivery_window;
 
     directory->rules = rules;
     directory->delivery_window = delivery_window;
+    directory->env.bytes_max = directory->side_env.bytes_max = bytes_max;
     for (struct table_link *link = NULL; (link = table_next(&directory->rooms, link));)
         reload_room(container_of(link, struct room, link), same_window, now_ms);
 }

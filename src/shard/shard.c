@@ -206,9 +206,8 @@ void shard_reload(struct shard *shard, const struct settings *settings, struct t
     DCHECK(settings->max_message == shard->settings->max_message); /* what buffers are made for */
     shard->settings = settings;
     shard->tls = tls;
-    shard->directory.env.bytes_max = settings->memory_max;
     directory_reload(&shard->directory, &settings->retention, settings->delivery_window,
-                     shard->now_ms);
+                     settings->memory_max, shard->now_ms);
     session_reload(shard);
 }
 

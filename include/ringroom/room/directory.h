@@ -43,9 +43,10 @@ void directory_init(struct directory *directory, struct wheel *wheel, const stru
 void directory_deinit(struct directory *directory);
 
 /* Other rules, for rooms that exist too: each is trimmed to its new retention on the next sweep,
- * which is due at once. The old rules are let go of. */
+ * which is due at once. The old rules are let go of. `bytes_max`: as of struct log_env, for logs of
+ * every kind. */
 void directory_reload(struct directory *directory, const struct retention_rules *rules,
-                      uint64_t delivery_window, uint64_t now_ms);
+                      uint64_t delivery_window, uint64_t bytes_max, uint64_t now_ms);
 
 struct room *directory_find(const struct directory *directory, struct slice name);
 /* Finds or creates; NULL where memory has run out. */

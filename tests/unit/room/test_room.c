@@ -681,13 +681,13 @@ static void test_room__other_rules_hold_for_rooms_that_exist(void)
     pass(5000);
     shorter = w.rules;
     shorter.defaults.max_messages = 2;
-    directory_reload(&w.directory, &shorter, WINDOW, w.now_ms);
+    directory_reload(&w.directory, &shorter, WINDOW, 0, w.now_ms);
     CU_ASSERT_EQUAL(log_first(&room->log, w.now_ms), 4);
     CU_ASSERT_EQUAL(room->retention.max_messages, 2);
     CU_ASSERT_EQUAL(say(room), 6);
     CU_ASSERT_EQUAL(log_first(&room->log, w.now_ms), 5);
     w.rules.defaults.ttl_s = 3; /* what was said before is over, and nobody is in the other room */
-    directory_reload(&w.directory, &w.rules, WINDOW, w.now_ms);
+    directory_reload(&w.directory, &w.rules, WINDOW, 0, w.now_ms);
     CU_ASSERT_EQUAL(log_first(&room->log, w.now_ms), 6);
     pass(100);
     CU_ASSERT_PTR_NULL(find_room("empty"));

@@ -312,7 +312,7 @@ static void test_room_own__other_rules_change_only_what_it_has_not(void)
     rules.defaults.ttl_s = 77;
     rules.defaults.max_messages = 3;
     CU_ASSERT_EQUAL_FATAL(append_plain(10), 0);
-    directory_reload(&w.directory, &rules, 0, w.now_ms);
+    directory_reload(&w.directory, &rules, 0, 0, w.now_ms);
     CU_ASSERT_EQUAL(w.room->retention.ttl_s, 5);
     CU_ASSERT_EQUAL(w.room->retention.max_messages, 3);
     CU_ASSERT_EQUAL(log_first(&w.room->log, w.now_ms), 8);

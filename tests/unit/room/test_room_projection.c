@@ -885,7 +885,7 @@ static void test_room_projection__any_failed_allocation_changes_nothing(void)
 /* Of all logs together. */
 static void set_bytes_max(uint64_t bytes)
 {
-    w.directory.env.bytes_max = w.directory.side_env.bytes_max = bytes;
+    directory_reload(&w.directory, &w.rules, w.directory.delivery_window, bytes, w.now_ms);
 }
 
 static void test_room_projection__it_counts_among_all_logs_together(void)
