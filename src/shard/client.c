@@ -330,6 +330,12 @@ bool client_within_rate(struct client *client, enum client_rate rate, uint64_t *
     return true;
 }
 
+void client_forget_rates(struct client *client)
+{
+    memset(client->full_us, 0, sizeof(client->full_us));
+    client->refusals = 0;
+}
+
 void client_was_too_fast(struct client *client)
 {
     if (++client->refusals >= CLIENT_REFUSALS_MAX)

@@ -180,8 +180,10 @@ void conn_http_answered(struct conn *conn, bool keep_alive)
         return;
     }
     http_next(conn->http);
-    if (conn->proxy) /* it is nobody's until the next one has come */
+    if (conn->proxy) { /* it is nobody's until the next one has come, and another's then perhaps */
         conn_leave_address(conn);
+        client_forget_rates(&conn->client);
+    }
     wheel_set(&shard->wheel, &conn->timer, shard->now_ms + (uint64_t)conn->idle_timeout_s * 1000);
     conn_want_flush(conn);
 }

@@ -135,6 +135,8 @@ bool client_look_up(struct client *client, enum post_kind kind, struct slice id,
 
 /* False: too fast; try again in *ret_retry_ms. */
 bool client_within_rate(struct client *client, enum client_rate rate, uint64_t *ret_retry_ms);
+/* The connection carries someone else from now on. */
+void client_forget_rates(struct client *client);
 /* After such a refusal has been told: sends the client away where it was one too many in a row. */
 void client_was_too_fast(struct client *client);
 
