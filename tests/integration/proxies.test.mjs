@@ -173,7 +173,10 @@ everyWay(BOTH, settings, (at) => {
         await sessions[i].connect();
       }
       const end = new AbortController();
-      const polls = sessions.map(({ query }) => ask(a, { query, signal: end.signal }).catch(() => {}));
+      const polls = sessions.map(async ({ query }) => {
+        /* One that comes while we ask below is one too many. */
+        while ((await ask(a, { query, signal: end.signal }).catch(() => {}))?.status === 429) await sleep(10);
+      });
       await until(async () => (await ask(a)).status === 429, 'the polls waiting');
       assert.equal((await ask(b)).status, 200);
       end.abort();
