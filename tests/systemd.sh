@@ -12,7 +12,7 @@ tree=${2:-$(mktemp -d)/tree}
 if [ ! -e "$tree/etc/debian_version" ]; then
     debootstrap --variant=minbase \
         --include=systemd,systemd-sysv,libnss-systemd,curl,openssl,ca-certificates,procps \
-        bookworm "$tree" "${MIRROR:-http://deb.debian.org/debian}" >/dev/null
+        bookworm "$tree" >/dev/null
 fi
 rm -rf "$tree/etc/ringroom" "$tree/checks"
 mkdir -p "$tree/checks"
